@@ -1,0 +1,53 @@
+package gqlx
+
+import (
+	"encoding/json"
+)
+
+// Request is one GraphQL request, whatever it came in by. Decode JSON numbers
+// of Variables with UseNumber, so that integers arrive exactly.
+type Request struct {
+	Query         string         `json:"query"`
+	OperationName string         `json:"operationName"`
+	Variables     map[string]any `json:"variables"`
+	Extensions    map[string]any `json:"extensions"`
+}
+
+// Location is a place in a document, counted from 1.
+type Location struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+}
+
+// Error is one error as clients see it.
+type Error struct {
+	Message    string         `json:"message"`
+	Locations  []Location     `json:"locations,omitempty"`
+	Path       []any          `json:"path,omitempty"`
+	Extensions map[string]any `json:"extensions"`
+}
+
+// Code returns the error's extensions.code.
+func (e Error) Code() string {
+	c, _ := e.Extensions["code"].(string)
+	return c
+}
+
+// Response is the answer to one operation. A Response that was refused has
+// only errors and no data entry: nothing of it ran.
+type Response struct {
+	Data   json.RawMessage
+	Errors []Error
+
+	status int // HTTP, for application/graphql-response+json
+}
+
+// Refused says whether the operation never ran.
+func (r *Response) Refused() bool { return r.Data == nil }
+
+// HTTPStatus is the status for application/graphql-response+json.
+func (r *Response) HTTPStatus() int { return r.status }
+
+// MarshalJSON writes the response as the GraphQL specification says: errors
+// first, data only when the operation ran.
+func (r *Response) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }

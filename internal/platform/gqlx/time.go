@@ -1,0 +1,48 @@
+package gqlx
+
+import (
+	"errors"
+	"time"
+)
+
+// Time is the scalar Time: an instant, RFC 3339 in UTC with milliseconds.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+var errTime = errors.New("not a time as RFC 3339 writes it")
+
+// TimeOf returns t as the scalar.
+func TimeOf(t time.Time) Time { return Time{t} }
+
+// TimePtr returns t as the scalar, or nil for the zero time.
+func TimePtr(t time.Time) *Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &Time{t}
+}
+
+// ImplementsGraphQLType ties the type to the scalar of its name.
+func (Time) ImplementsGraphQLType(name string) bool { return name == "Time" }
+
+// UnmarshalGraphQL reads a string as RFC 3339 writes times, in any zone.
+func (t *Time) UnmarshalGraphQL(input any) error {
+	s, ok := input.(string)
+	if !ok {
+		return errTime
+	}
+	v, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return errTime
+	}
+	t.Time = v.UTC()
+	return nil
+}
+
+// MarshalJSON writes the instant in UTC, cut to milliseconds.
+func (t Time) MarshalJSON() ([]byte, error) {
+	b := append(make([]byte, 0, len(timeLayout)+2), '"')
+	b = t.UTC().AppendFormat(b, timeLayout)
+	return append(b, '"'), nil
+}
