@@ -1,0 +1,250 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// faults collects what is wrong with a configuration.
+type faults struct{ lines []string }
+
+func (f *faults) add(format string, args ...any) {
+	if line := fmt.Sprintf(format, args...); !slices.Contains(f.lines, line) {
+		f.lines = append(f.lines, line)
+	}
+}
+
+// flag adds a fault of one setting under both of its names.
+func (f *faults) flag(name, format string, args ...any) {
+	f.add("--"+name+" ("+envName(name)+"): "+format, args...)
+}
+
+func (f *faults) err() error {
+	if len(f.lines) == 0 {
+		return nil
+	}
+	return errors.New("the configuration is not usable:\n  " + strings.Join(f.lines, "\n  "))
+}
+
+// A decoder reads a setting's text into target. What it finds wrong is a
+// sentence that says what would be right and shows no Secret.
+type decoder func(v *kong.Value, raw string, target reflect.Value) error
+
+// decoders are the kinds of setting, by the name in the tag `type`.
+var decoders = map[string]decoder{
+	"choice":    decodeChoice,
+	"address":   textDecoder(checkAddress),
+	"directory": textDecoder(checkDirectory),
+	"origin":    textDecoder(checkOrigin),
+	"postgres":  textDecoder(checkPostgres),
+	"origins":   decodeOrigins,
+	"networks":  decodeNetworks,
+	"count":     decodeCount,
+	"bytes":     decodeBytes,
+	"duration":  decodeDuration,
+	"unbuilt": func(v *kong.Value, _ string, _ reflect.Value) error {
+		return fmt.Errorf("this build does not speak %s yet; leave it out and chatd does that part itself", v.Tag.Get("server"))
+	},
+}
+
+func textDecoder(check func(string) error) decoder {
+	return func(_ *kong.Value, raw string, target reflect.Value) error {
+		target.SetString(raw)
+		return check(raw)
+	}
+}
+
+func decodeChoice(v *kong.Value, raw string, target reflect.Value) error {
+	target.SetString(raw)
+	choices := strings.Split(v.Tag.Get("choices"), ",")
+	if !slices.Contains(choices, raw) {
+		return fmt.Errorf("%q is none of %s", raw, strings.Join(choices, ", "))
+	}
+	return nil
+}
+
+func checkAddress(raw string) error {
+	host, port, err := net.SplitHostPort(raw)
+	n, perr := strconv.Atoi(port)
+	if err != nil || perr != nil || n < 0 || n > 65535 || strings.ContainsAny(host, " /@") {
+		return fmt.Errorf("%q is no address; write host:port, as 127.0.0.1:4000 or :4000", raw)
+	}
+	return nil
+}
+
+func checkDirectory(raw string) error {
+	if raw == "" || strings.ContainsRune(raw, 0) {
+		return errors.New("name a directory")
+	}
+	return nil
+}
+
+func checkOrigin(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "*") {
+		return errors.New("must be scheme, host and port alone, as https://chat.example.org")
+	}
+	return nil
+}
+
+func checkPostgres(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || strings.Trim(u.Path, "/") == "" {
+		return errors.New("must be a URL with a database, as postgres://chatd:password@127.0.0.1:5432/chatd (its text is not shown here: it may hold a password)")
+	}
+	return nil
+}
+
+func decodeOrigins(_ *kong.Value, raw string, target reflect.Value) error {
+	var origins []string
+	for _, origin := range fields(raw) {
+		if err := checkOrigin(origin); err != nil && origin != "*" {
+			return fmt.Errorf("%q %w", origin, err)
+		}
+		origins = append(origins, strings.TrimSuffix(origin, "/"))
+	}
+	target.Set(reflect.ValueOf(origins))
+	return nil
+}
+
+func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
+	var networks []netip.Prefix
+	for _, text := range fields(raw) {
+		network, err := netip.ParsePrefix(text)
+		if addr, aerr := netip.ParseAddr(text); aerr == nil {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("%q is no address or network; write 10.0.0.5 or 10.0.0.0/8", text)
+		}
+		networks = append(networks, network.Masked())
+	}
+	target.Set(reflect.ValueOf(networks))
+	return nil
+}
+
+// fields splits a list at its commas; spaces and empty entries fall away.
+func fields(raw string) []string {
+	return strings.FieldsFunc(raw, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func decodeCount(v *kong.Value, raw string, target reflect.Value) error {
+	return decodeWithin(v, raw, strconv.Atoi, "a number", func(n int) { target.SetInt(int64(n)) })
+}
+
+func decodeBytes(v *kong.Value, raw string, target reflect.Value) error {
+	return decodeWithin(v, raw, parseBytes, "a size", func(n int) { target.SetInt(int64(n)) })
+}
+
+func decodeDuration(v *kong.Value, raw string, target reflect.Value) error {
+	return decodeWithin(v, raw, time.ParseDuration, "a duration", func(d time.Duration) { target.SetInt(int64(d)) })
+}
+
+// decodeWithin reads a value that the tags `min` and `max` bound.
+func decodeWithin[T int | time.Duration](v *kong.Value, raw string, parse func(string) (T, error), what string, set func(T)) error {
+	low, high := v.Tag.Get("min"), v.Tag.Get("max")
+	least, lerr := parse(low)
+	most, merr := parse(high)
+	if err := errors.Join(lerr, merr); err != nil {
+		return fmt.Errorf("bounds of the setting itself: %w", err)
+	}
+	n, err := parse(raw)
+	if err != nil || n < least || n > most {
+		return fmt.Errorf("%q is not %s from %s to %s", raw, what, low, high)
+	}
+	set(n)
+	return nil
+}
+
+// parseBytes reads 65536, 64KiB or 1MiB.
+func parseBytes(raw string) (int, error) {
+	unit := 1
+	if s, ok := strings.CutSuffix(raw, "KiB"); ok {
+		raw, unit = s, 1<<10
+	} else if s, ok := strings.CutSuffix(raw, "MiB"); ok {
+		raw, unit = s, 1<<20
+	}
+	n, err := strconv.ParseInt(raw, 10, 32)
+	return int(n) * unit, err
+}
+
+// shortestSecret is 128 bits in hexadecimal; what is advised has 256.
+const shortestSecret = 32
+
+// check looks at what no single setting can say: the rules between them, and
+// those of production.
+func (c *Config) check(f *faults) {
+	c.checkSecret(f)
+	for _, other := range []struct{ name, addr string }{{"ws-listen", c.Network.WSListen}, {"ops-listen", c.Network.OpsListen}} {
+		if other.addr != "" && other.addr == c.Network.Listen && !strings.HasSuffix(other.addr, ":0") {
+			f.flag(other.name, "%s is --listen's address; give it one of its own or leave it out", other.addr)
+		}
+	}
+	if ws := c.Network.WSListen; ws != "" && ws == c.Network.OpsListen && !strings.HasSuffix(ws, ":0") {
+		f.flag("ops-listen", "%s is --ws-listen's address; give it one of its own", ws)
+	}
+	if c.Limits.MaxInitFrame > c.Limits.MaxFrame {
+		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
+	}
+	if c.Production() {
+		c.checkProduction(f)
+	}
+}
+
+// checkSecret wants a secret that nobody guesses. Its text is never shown.
+func (c *Config) checkSecret(f *faults) {
+	secret := c.Secret.Reveal()
+	switch {
+	case secret == "" && c.Production():
+		f.add("CHATD_SECRET: production needs it, so that the keys do not lie beside the data; make one with `openssl rand -hex 32`")
+	case secret == "":
+	case len(secret) < shortestSecret:
+		f.add("CHATD_SECRET: is shorter than %d characters; make one with `openssl rand -hex 32`", shortestSecret)
+	case distinct(secret) < 8:
+		f.add("CHATD_SECRET: is easily guessed; make one with `openssl rand -hex 32`")
+	}
+}
+
+func distinct(s string) int {
+	seen := map[rune]bool{}
+	for _, r := range s {
+		seen[r] = true
+	}
+	return len(seen)
+}
+
+func (c *Config) checkProduction(f *faults) {
+	if c.Limits.RateLimits == Off {
+		f.flag("rate-limits", "off is for benchmarks; production keeps them on")
+	}
+	if slices.Contains(c.Network.AllowedOrigins, "*") {
+		f.flag("allowed-origins", "* lets every site call the API; production names the sites")
+	}
+	for _, network := range c.Network.TrustedProxies {
+		if network.Bits() == 0 {
+			f.flag("trusted-proxies", "%s lets every client forge its address; name the proxies", network)
+		}
+	}
+	if u, err := url.Parse(c.Network.PublicURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+		f.flag("public-url", "http sends tokens in the clear; production is reached by https")
+	}
+	if c.Log.Level == "trace" || c.Log.Level == "debug" {
+		f.flag("log-level", "%s is for development; production begins at info", c.Log.Level)
+	}
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

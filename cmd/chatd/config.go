@@ -1,0 +1,137 @@
+package main
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration of a server, one struct per part. Its
+// tags are the command line's grammar; values come from a flag, else the
+// environment (CHATD_ and the flag's name in capitals), else the file, else
+// the default. A Config that run hands on has passed every check.
+type Config struct {
+	Env      string         `type:"choice" choices:"dev,production" default:"dev" help:"dev or production; production refuses what is only safe on a developer's machine."`
+	Network  NetworkConfig  `embed:"" group:"Network"`
+	Data     DataConfig     `embed:"" group:"Data"`
+	Accounts AccountsConfig `embed:"" group:"Accounts"`
+	GraphQL  GraphQLConfig  `embed:"" group:"GraphQL"`
+	Limits   LimitsConfig   `embed:"" group:"Limits"`
+	Log      LogConfig      `embed:"" group:"Log"`
+	Unbuilt  UnbuiltConfig  `embed:"" group:"Servers that this build does not speak yet"`
+
+	// Secret is the master key's source, by CHATD_SECRET alone; empty means
+	// the data directory's secret.key.
+	Secret Secret `kong:"-"`
+}
+
+// Production says whether the server faces strangers.
+func (c *Config) Production() bool { return c.Env == "production" }
+
+// NetworkConfig is where the server listens and whom it believes.
+type NetworkConfig struct {
+	Listen         string         `type:"address" default:"127.0.0.1:4000" help:"Address of everything: GraphQL, WebSocket, pages. :4000 opens it to the network."`
+	WSListen       string         `name:"ws-listen" type:"address" placeholder:"ADDRESS" help:"Another address for WebSocket alone, as :4001."`
+	OpsListen      string         `type:"address" placeholder:"ADDRESS" help:"Address of health, readiness and metrics; they leave the main listener then."`
+	PublicURL      string         `name:"public-url" type:"origin" placeholder:"URL" help:"How clients reach the server, as https://chat.example.org."`
+	TrustedProxies []netip.Prefix `type:"networks" placeholder:"LIST" help:"Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas."`
+	AllowedOrigins []string       `type:"origins" placeholder:"LIST" help:"Other sites whose pages may call the API, as https://app.example.org, separated by commas; * for all."`
+}
+
+// DataConfig is where the data is and how surely it is written.
+type DataConfig struct {
+	Dir         string `name:"data-dir" type:"directory" default:"./chatd-data" help:"Directory of the embedded store, keys and files; made when missing."`
+	PostgresURL Secret `name:"postgres-url" type:"postgres" placeholder:"URL" help:"PostgreSQL instead of the embedded store, as postgres://chatd:password@db/chatd."`
+	Durability  string `type:"choice" choices:"full,relaxed" default:"full" help:"full: an acknowledged message survives a power cut. relaxed: it survives a crash of chatd, and a power cut may take the last moments."`
+}
+
+// AccountsConfig is who may get an account.
+type AccountsConfig struct {
+	Registration string `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
+}
+
+// GraphQLConfig is how much of the schema strangers see.
+type GraphQLConfig struct {
+	Introspection Switch `type:"choice" choices:"on,off" default:"on" help:"Whether the schema can be asked for, GraphiQL and suggestions included."`
+}
+
+// LimitsConfig bounds what one client may ask of the server.
+type LimitsConfig struct {
+	RateLimits        Switch        `type:"choice" choices:"on,off" default:"on" help:"off lifts rate limits and the caps on connections, for benchmarks."`
+	MaxBody           int           `type:"bytes" min:"1KiB" max:"64MiB" default:"1MiB" help:"Largest HTTP request."`
+	MaxDocument       int           `type:"bytes" min:"1KiB" max:"4MiB" default:"64KiB" help:"Longest GraphQL document."`
+	MaxDepth          int           `type:"count" min:"2" max:"100" default:"12" help:"Deepest nesting of a document."`
+	MaxComplexity     int           `type:"count" min:"10" max:"1000000" default:"1000" help:"Most objects that a document may ask for."`
+	MaxAliases        int           `type:"count" min:"1" max:"1000" default:"15" help:"Most times that a document may ask for one field of an object."`
+	OperationTimeout  time.Duration `type:"duration" min:"100ms" max:"10m" default:"30s" help:"Longest run of one operation."`
+	MaxSubscriptions  int           `type:"count" min:"1" max:"10000" default:"100" help:"Most subscriptions of one socket."`
+	MaxUnsent         int           `type:"bytes" min:"64KiB" max:"64MiB" default:"1MiB" help:"Most that may wait for one socket to read before it is closed."`
+	MaxFrame          int           `type:"bytes" min:"1KiB" max:"16MiB" default:"256KiB" help:"Largest WebSocket message after the acknowledgement."`
+	MaxInitFrame      int           `type:"bytes" min:"1KiB" max:"1MiB" default:"8KiB" help:"Largest WebSocket message before the acknowledgement."`
+	MaxSocketsPerUser int           `type:"count" min:"1" max:"100000" default:"20" help:"Most sockets of one user."`
+}
+
+// LogConfig is what the server writes about itself.
+type LogConfig struct {
+	Level  string `name:"log-level" type:"choice" choices:"trace,debug,info,warn,error" default:"info" help:"Least level that is written."`
+	Format string `name:"log-format" type:"choice" choices:"auto,json,console" default:"auto" help:"auto: for eyes on a terminal, else JSON."`
+}
+
+// UnbuiltConfig holds the names of what is to come. Giving one is a fault:
+// data that the operator means to go elsewhere must not silently stay here.
+type UnbuiltConfig struct {
+	MongoURL     Secret `name:"mongo-url" type:"unbuilt" placeholder:"URL" server:"MongoDB" help:"MongoDB as the store."`
+	RedisURL     Secret `name:"redis-url" type:"unbuilt" placeholder:"URL" server:"Redis" help:"Redis for limits and presence across nodes."`
+	KafkaBrokers Secret `name:"kafka-brokers" type:"unbuilt" placeholder:"URL" server:"Kafka" help:"Kafka as the bus between nodes."`
+	LokiURL      Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
+	SMTPURL      Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
+	S3URL        Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
+	OTLPURL      Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
+}
+
+// Switch is a setting that is on or off.
+type Switch string
+
+// The two values of a Switch.
+const (
+	On  Switch = "on"
+	Off Switch = "off"
+)
+
+// Secret is a value that must not be seen: every way of printing it masks
+// what is secret in it. Reveal gives it to whom it is meant for.
+type Secret string
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns a URL without its password and parameters, and three stars
+// for anything else.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(string(s))
+	if err != nil || u.Host == "" {
+		return "***"
+	}
+	masked := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if u.User != nil {
+		masked.User = url.User(u.User.Username())
+		if _, has := u.User.Password(); has {
+			masked.User = url.UserPassword(u.User.Username(), "***")
+		}
+	}
+	text := strings.Replace(masked.String(), ":%2A%2A%2A@", ":***@", 1)
+	if u.RawQuery != "" {
+		text += "?***"
+	}
+	return text
+}
+
+// GoString masks as String does.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText masks as String does.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func open(t *testing.T, path string) *dataDir {
+	t.Helper()
+	d, err := openDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAMissingDataDirectoryIsMadeForItsUserAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a", "b")
+	open(t, path)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Fatal(info.Mode(), err)
+	}
+}
+
+func TestADataDirectoryInUseIsRefusedWithThePid(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	first := open(t, path)
+	_, err := openDataDir(path)
+	if want := fmt.Sprintf("in use by another chatd (pid %d)", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+}
+
+func TestADataDirectoryThatIsNotWholeIsRefusedAndNotTouched(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"of a newer chatd":              {map[string]string{markerFile: `{"format":2,"holds":[]}`, databaseFile: "x"}, "newer chatd (format 2"},
+		"whose marker is damaged":       {map[string]string{markerFile: "{", databaseFile: "x"}, "chatd.json is damaged"},
+		"whose marker is empty":         {map[string]string{markerFile: "", databaseFile: "x"}, "chatd.json is damaged"},
+		"that lost its database":        {map[string]string{markerFile: `{"format":1,"holds":["chatd.db"]}`}, "chatd.db is missing"},
+		"whose database is empty":       {map[string]string{markerFile: `{"format":1,"holds":["chatd.db"]}`, databaseFile: ""}, "chatd.db is empty"},
+		"that lost its key":             {map[string]string{markerFile: `{"format":1,"holds":["secret.key"]}`}, "secret.key is missing"},
+		"with a log but no database":    {map[string]string{databaseFile + "-wal": "x"}, "chatd.db is missing"},
+		"with a log beside an unmarked": {map[string]string{databaseFile + "-wal": "x", databaseFile: ""}, "chatd.db is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := t.TempDir()
+			for file, text := range c.files {
+				put(t, path, file, text)
+			}
+			_, err := openDataDir(path)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatal(err)
+			}
+			for file, text := range c.files {
+				if got, err := os.ReadFile(filepath.Join(path, file)); err != nil || string(got) != text {
+					t.Errorf("%s was changed: %q, %v", file, got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsHeldMustBeThereTheNextTime(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d := open(t, path)
+	put(t, path, databaseFile, "x")
+	if err := d.Hold(databaseFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(path, databaseFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "restore it") {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileInThePlaceOfTheDirectoryIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, "file", "")
+	_, err := openDataDir(filepath.Join(dir, "file"))
+	if err == nil || !strings.Contains(err.Error(), "name another --data-dir") {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatToDoIsSaidForEveryUsualFailure(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		syscall.EACCES: "chown",
+		syscall.EPERM:  "chown",
+		syscall.EROFS:  "read-only",
+		syscall.ENOSPC: "make room",
+		syscall.EDQUOT: "make room",
+	} {
+		line := dirError("/data", "cannot be written", fmt.Errorf("open: %w", err)).Error()
+		if !strings.Contains(line, want) || !strings.Contains(line, "/data") || strings.Contains(line, "\n") {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+}
+
+// mountSmall puts a file system of 256 KiB on a new directory.
+func mountSmall(t *testing.T) string {
+	t.Helper()
+	path := t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system can only be mounted by a privileged root: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(path, syscall.MNT_DETACH) })
+	return path
+}
+
+func TestAFullDiskStopsANewDirectoryButNotOneWithData(t *testing.T) {
+	t.Parallel()
+	path := mountSmall(t)
+	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "make room") {
+		t.Fatal(err)
+	}
+	put(t, path, databaseFile, "x")
+	put(t, path, markerFile, `{"format":1,"holds":["chatd.db"]}`)
+	if d := open(t, path); !d.Full {
+		t.Fatal("the full disk went unnoticed")
+	}
+}
+
+func TestAReadOnlyFileSystemIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	path := mountSmall(t)
+	if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Skipf("cannot remount: %v", err)
+	}
+	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Fatal(err)
+	}
+}
