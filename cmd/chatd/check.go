@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"chatd/internal/platform/keys"
 )
 
 // faults collects what is wrong with a configuration.
@@ -179,9 +181,6 @@ func parseBytes(raw string) (int, error) {
 	return int(n) * unit, err
 }
 
-// shortestSecret is 128 bits in hexadecimal; what is advised has 256.
-const shortestSecret = 32
-
 // check looks at what no single setting can say: the rules between them, and
 // those of production.
 func (c *Config) check(f *faults) {
@@ -209,8 +208,8 @@ func (c *Config) checkSecret(f *faults) {
 	case secret == "" && c.Production():
 		f.add("CHATD_SECRET: production needs it, so that the keys do not lie beside the data; make one with `openssl rand -hex 32`")
 	case secret == "":
-	case len(secret) < shortestSecret:
-		f.add("CHATD_SECRET: is shorter than %d characters; make one with `openssl rand -hex 32`", shortestSecret)
+	case len(secret) < keys.MinSecret:
+		f.add("CHATD_SECRET: is shorter than %d characters; make one with `openssl rand -hex 32`", keys.MinSecret)
 	case distinct(secret) < 8:
 		f.add("CHATD_SECRET: is easily guessed; make one with `openssl rand -hex 32`")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -130,8 +132,8 @@ func (s Secret) String() string {
 	return text
 }
 
-// GoString masks as String does.
-func (s Secret) GoString() string { return s.String() }
+// Format masks as String does, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText masks as String does.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

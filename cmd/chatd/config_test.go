@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +159,9 @@ func TestAMaskedSecretKeepsOnlyItsPlace(t *testing.T) {
 	} {
 		if got := raw.String(); got != want {
 			t.Errorf("%q is shown as %q, not %q", raw.Reveal(), got, want)
+		}
+		if got := fmt.Sprintf("%v %#v %d %x", raw, raw, raw, raw); got != strings.Join([]string{want, want, want, want}, " ") {
+			t.Errorf("%q is shown as %q", raw.Reveal(), got)
 		}
 	}
 }

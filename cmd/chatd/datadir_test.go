@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"chatd/internal/platform/testenv"
 )
 
 func open(t *testing.T, path string) *dataDir {
@@ -132,35 +134,31 @@ func TestWhatToDoIsSaidForEveryUsualFailure(t *testing.T) {
 	}
 }
 
-// mountSmall puts a file system of 256 KiB on a new directory.
-func mountSmall(t *testing.T) string {
-	t.Helper()
-	path := t.TempDir()
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("a small file system can only be mounted by a privileged root: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(path, syscall.MNT_DETACH) })
-	return path
-}
-
 func TestAFullDiskStopsANewDirectoryButNotOneWithData(t *testing.T) {
 	t.Parallel()
-	path := mountSmall(t)
+	path := testenv.SmallDisk(t, 256<<10)
 	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "make room") {
 		t.Fatal(err)
 	}
 	put(t, path, databaseFile, "x")
 	put(t, path, markerFile, `{"format":1,"holds":["chatd.db"]}`)
-	if d := open(t, path); !d.Full {
-		t.Fatal("the full disk went unnoticed")
+	d, err := openDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Full {
+		t.Error("the full disk went unnoticed")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestAReadOnlyFileSystemIsOneClearLine(t *testing.T) {
 	t.Parallel()
-	path := mountSmall(t)
+	path := testenv.SmallDisk(t, 256<<10)
 	if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Skipf("cannot remount: %v", err)
+		testenv.Missing(t, "mount", err.Error())
 	}
 	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Fatal(err)
