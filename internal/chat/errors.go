@@ -1,0 +1,33 @@
+package chat
+
+import "chatd/internal/platform/errs"
+
+// What can go wrong in chat. A conversation that is not the viewer's answers
+// exactly as one that does not exist.
+var (
+	ErrNoConversation  = errs.New(errs.NotFound, "chat.no_conversation", "No such conversation.")
+	ErrNoMessage       = errs.New(errs.NotFound, "chat.no_message", "No such message.")
+	ErrNoUser          = errs.New(errs.NotFound, "chat.no_user", "No such user.")
+	ErrMembershipEnded = errs.New(errs.NotFound, "chat.membership_ended", "You are no longer in this conversation.", errs.Reason("MEMBERSHIP_ENDED"))
+	ErrText            = errs.New(errs.BadInput, "chat.text", "A text has 1 to 10,000 characters and no control characters.")
+	ErrClientID        = errs.New(errs.BadInput, "chat.client_id", "A clientId has at most 64 characters.")
+	ErrName            = errs.New(errs.BadInput, "chat.name", "A name has 1 to 100 printable characters.")
+	ErrDescription     = errs.New(errs.BadInput, "chat.description", "A description has at most 1,000 characters.")
+	ErrTooManyMembers  = errs.New(errs.BadInput, "chat.too_many_members", "A conversation has at most 5,000 members.")
+	ErrSelf            = errs.New(errs.BadInput, "chat.self", "A direct conversation needs somebody else.")
+	ErrReplyTo         = errs.New(errs.BadInput, "chat.reply_to", "The message replied to is not in this conversation.")
+	ErrSeq             = errs.New(errs.BadInput, "chat.seq", "A position in the conversation is 0 or more.")
+	ErrForbidden       = errs.New(errs.Forbidden, "chat.forbidden", "Your role does not allow this.")
+	ErrDirect          = errs.New(errs.Precondition, "chat.direct", "A direct conversation is always of its two people.", errs.Reason("DIRECT_CONVERSATION"))
+	ErrDeleted         = errs.New(errs.Precondition, "chat.deleted", "The message has been deleted.", errs.Reason("MESSAGE_DELETED"))
+	ErrSystemMessage   = errs.New(errs.Precondition, "chat.system_message", "The server's own notes cannot be changed.", errs.Reason("SYSTEM_MESSAGE"))
+	ErrKeyReused       = errs.New(errs.Conflict, "chat.key_reused", "This clientId was used for another message.", errs.Reason("IDEMPOTENCY_KEY_REUSED"), errs.Field("input.clientId"))
+	ErrArchived        = errs.New(errs.Precondition, "chat.archived", "Nobody is left in this conversation.", errs.Reason("ARCHIVED"))
+
+	// ErrTooMany says that more has been missed than is replayed.
+	ErrTooMany = errs.New(errs.Precondition, "chat.too_many", "Too much has happened since.", errs.Reason("TOO_MANY"))
+
+	// ErrMoved is for use cases only: the membership is not what they
+	// decided on any more, so they decide again.
+	ErrMoved = errs.New(errs.Unavailable, "chat.moved", "The conversation has just changed. Try again.")
+)

@@ -1,0 +1,68 @@
+package chat
+
+import (
+	"context"
+
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+)
+
+// Conversation returns a conversation to a member of it.
+func (s *Service) Conversation(ctx context.Context, viewer ids.User, id ids.Conversation) (View, error) {
+	return s.Store.View(ctx, viewer, id)
+}
+
+// Conversations returns those of the conversations that the viewer is in, in
+// any order.
+func (s *Service) Conversations(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]View, error) {
+	return s.Store.Views(ctx, viewer, of)
+}
+
+// List returns the viewer's conversations, newest activity first, those whose
+// ActivePos is below before only (0: all).
+func (s *Service) List(ctx context.Context, viewer ids.User, before int64, limit int) ([]View, error) {
+	return s.Store.List(ctx, viewer, before, limit)
+}
+
+// Members returns a conversation's members, oldest first, to a member of it.
+func (s *Service) Members(ctx context.Context, viewer ids.User, id ids.Conversation, after MemberKey, limit int) ([]Member, error) {
+	return s.Store.Members(ctx, viewer, id, after, limit)
+}
+
+// Message returns a message to a member of its conversation.
+func (s *Service) Message(ctx context.Context, viewer ids.User, id ids.Message) (Message, error) {
+	return s.Store.Message(ctx, viewer, id)
+}
+
+// MessagesByID returns those of the messages that the viewer may read.
+func (s *Service) MessagesByID(ctx context.Context, viewer ids.User, of []ids.Message) ([]Message, error) {
+	return s.Store.MessagesByID(ctx, viewer, of)
+}
+
+// MessagesAt returns the message at one seq of each of several conversations
+// of the viewer.
+func (s *Service) MessagesAt(ctx context.Context, viewer ids.User, at map[ids.Conversation]int64) ([]Message, error) {
+	return s.Store.MessagesAt(ctx, viewer, at)
+}
+
+// Page returns messages by rising seq to a member.
+func (s *Service) Page(ctx context.Context, viewer ids.User, p MessagePage) ([]Message, error) {
+	return s.Store.Page(ctx, viewer, p)
+}
+
+// Edits returns the texts that a message had before, oldest first.
+func (s *Service) Edits(ctx context.Context, viewer ids.User, id ids.Message, after int64, limit int) ([]Edit, error) {
+	return s.Store.Edits(ctx, viewer, id, after, limit)
+}
+
+// MarkRead moves the viewer's read position forward to seq, at most to the
+// newest message, never back, and returns the conversation as it is then.
+func (s *Service) MarkRead(ctx context.Context, viewer ids.User, id ids.Conversation, seq int64) (View, error) {
+	if seq < 0 {
+		return View{}, ErrSeq.With(errs.Field("input.seq"))
+	}
+	if _, _, err := s.Store.MarkRead(ctx, viewer, id, seq); err != nil {
+		return View{}, err
+	}
+	return s.Store.View(ctx, viewer, id)
+}

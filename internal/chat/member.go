@@ -1,0 +1,108 @@
+package chat
+
+import (
+	"time"
+
+	"chatd/internal/platform/ids"
+)
+
+// Role is a member's standing in one conversation.
+type Role string
+
+// The roles. A DIRECT conversation has only members.
+const (
+	Owner  Role = "OWNER"
+	Admin  Role = "ADMIN"
+	Plain  Role = "MEMBER"
+	nobody Role = ""
+)
+
+// Member is one user in one conversation.
+type Member struct {
+	Conversation ids.Conversation
+	User         ids.User
+	Role         Role
+	JoinedAt     time.Time
+	ReadSeq      int64 // read up to this message
+	ReadOrd      int64 // the ordinal at ReadSeq
+	DeliveredSeq int64
+}
+
+// right is something that a member may do.
+type right uint8
+
+const (
+	mayRead right = iota
+	maySend
+	mayAdd
+	mayLeave
+	mayDeleteOthers
+)
+
+// rights says at a glance who may do what in which kind of conversation.
+// What is not listed is not allowed.
+var rights = map[Kind]map[right][]Role{
+	Direct: {
+		mayRead: {Plain},
+		maySend: {Plain},
+	},
+	Group: {
+		mayRead:         {Owner, Admin, Plain},
+		maySend:         {Owner, Admin, Plain},
+		mayAdd:          {Owner, Admin, Plain},
+		mayLeave:        {Owner, Admin, Plain},
+		mayDeleteOthers: {Owner, Admin},
+	},
+	Channel: {
+		mayRead:         {Owner, Admin, Plain},
+		maySend:         {Owner, Admin, Plain},
+		mayAdd:          {Owner, Admin, Plain},
+		mayLeave:        {Owner, Admin, Plain},
+		mayDeleteOthers: {Owner, Admin},
+	},
+}
+
+func may(k Kind, role Role, r right) bool {
+	for _, allowed := range rights[k][r] {
+		if allowed == role && role != nobody {
+			return true
+		}
+	}
+	return false
+}
+
+// Change says what happened to a membership.
+type Change string
+
+// The changes of a membership.
+const (
+	Joined  Change = "JOINED"
+	Left    Change = "LEFT"
+	Removed Change = "REMOVED"
+	RoleSet Change = "ROLE"
+)
+
+// Ends says whether the user is a member no longer after this change.
+func (c Change) Ends() bool { return c == Left || c == Removed }
+
+// Membership is one change of one membership.
+type Membership struct {
+	User   ids.User
+	Change Change
+	Role   Role // after the change; the last one held when it ends
+	Actor  ids.User
+}
+
+// Receipt is how far one member has read and been delivered to.
+type Receipt struct {
+	User         ids.User
+	ReadSeq      int64
+	ReadOrd      int64
+	DeliveredSeq int64
+}
+
+// Typing says that a member has begun or ceased to write.
+type Typing struct {
+	User   ids.User
+	Typing bool
+}

@@ -1,0 +1,13 @@
+package chat
+
+import (
+	"context"
+
+	"chatd/internal/platform/ids"
+)
+
+// Directory is what chat needs to know of people.
+type Directory interface {
+	// Known returns those of the users that exist, in any order.
+	Known(ctx context.Context, of []ids.User) ([]ids.User, error)
+}

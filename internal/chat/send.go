@@ -1,0 +1,99 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+)
+
+// SendInput is what a member says.
+type SendInput struct {
+	Conversation ids.Conversation
+	Sender       ids.User
+	Text         string      // 1 to 10,000 code points
+	ClientID     string      // up to 64 code points; makes a retry return the first message
+	ReplyTo      ids.Message // in the same conversation; zero for none
+}
+
+// Send stores a message and returns it once it is durable. A retry with the
+// same ClientID and input returns the message as it is now; with another
+// input it is ErrKeyReused.
+func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
+	if err := in.check(); err != nil {
+		return Message{}, err
+	}
+	if !in.ReplyTo.IsZero() {
+		if err := s.checkReply(ctx, in); err != nil {
+			return Message{}, err
+		}
+	}
+	n := NewMessage{
+		ID: ids.New[ids.Message](), Conversation: in.Conversation, Sender: in.Sender, Kind: Text,
+		Text: in.Text, ClientID: in.ClientID, ReplyTo: in.ReplyTo, CreatedAt: s.cfg.Now(),
+	}
+	if in.ClientID != "" {
+		n.InputHash = s.inputHash(in)
+	}
+	const tries = 5
+	for try := 1; ; try++ {
+		st, err := s.standingOf(ctx, in.Conversation, in.Sender)
+		if err != nil {
+			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, err)
+		}
+		if !may(st.kind, st.role, maySend) {
+			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrForbidden)
+		}
+		n.Version = st.version
+		m, err := s.Store.Append(ctx, n)
+		if errors.Is(err, ErrMoved) {
+			s.forget(in.Conversation, in.Sender)
+			if try < tries {
+				continue
+			}
+		}
+		if err != nil {
+			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, err)
+		}
+		return m, nil
+	}
+}
+
+func (in SendInput) check() error {
+	if err := checkText(in.Text); err != nil {
+		return err
+	}
+	return checkClientID(in.ClientID)
+}
+
+func (s *Service) checkReply(ctx context.Context, in SendInput) error {
+	m, err := s.Store.Message(ctx, in.Sender, in.ReplyTo)
+	switch {
+	case errors.Is(err, ErrNoMessage), err == nil && m.Conversation != in.Conversation:
+		// Who is not in the conversation is told just that.
+		if _, err := s.Store.View(ctx, in.Sender, in.Conversation); err != nil {
+			return err
+		}
+		return ErrReplyTo.With(errs.Field("input.replyToId"))
+	case err != nil:
+		return fmt.Errorf("reply to %s: %w", in.ReplyTo, err)
+	}
+	return nil
+}
+
+// standingOf returns what is known of a membership, from memory where it can.
+func (s *Service) standingOf(ctx context.Context, id ids.Conversation, user ids.User) (standing, error) {
+	key := standingKey{id, user}
+	if st, ok := s.standing.Get(key); ok {
+		return st, nil
+	}
+	v, err := s.Store.View(ctx, user, id)
+	if err != nil {
+		return standing{}, err
+	}
+	st := standing{kind: v.Kind, role: v.Viewer.Role, version: v.MemberVersion}
+	s.standing.Add(key, st)
+	return st, nil
+}

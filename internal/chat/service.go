@@ -1,0 +1,145 @@
+package chat
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/rs/zerolog"
+
+	"chatd/internal/platform/fanout"
+	"chatd/internal/platform/ids"
+)
+
+// Deps are what a Service works with; all are required.
+type Deps struct {
+	Store     Store
+	Directory Directory
+	// Secret keys the hashes of sent inputs; 32 bytes, the same on every
+	// node and for ever.
+	Secret []byte
+	Log    zerolog.Logger
+}
+
+// Config tunes a Service; zero values are the defaults.
+type Config struct {
+	// Now is the clock; time.Now.
+	Now func() time.Time
+	// Standings is how many memberships are remembered between sends; 65,536.
+	Standings int
+	// TypingFor is how long a typing signal holds; 5 s.
+	TypingFor time.Duration
+	// Check is how often the tail compares itself with the store; 500 ms.
+	Check time.Duration
+}
+
+// Service is chat's use cases. Its methods may be called by any number of
+// goroutines, and authorise the viewer themselves.
+type Service struct {
+	Deps
+	cfg      Config
+	standing *lru.Cache[standingKey, standing]
+	hub      *fanout.Hub[ids.Conversation, *Event]
+	tail     *tail
+	typists  *typists
+	viewers  *followers
+}
+
+type standingKey struct {
+	conversation ids.Conversation
+	user         ids.User
+}
+
+// standing is what a send must know of its sender's membership. It may be
+// stale: the store refuses what was decided on a version that has moved.
+type standing struct {
+	kind    Kind
+	role    Role
+	version int64
+}
+
+// New makes a Service and names it as the listener of the store's commits. It
+// starts nothing; Run does.
+func New(deps Deps, cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Standings == 0 {
+		cfg.Standings = 65_536
+	}
+	if cfg.TypingFor == 0 {
+		cfg.TypingFor = 5 * time.Second
+	}
+	if cfg.Check == 0 {
+		cfg.Check = 500 * time.Millisecond
+	}
+	cache, err := lru.New[standingKey, standing](cfg.Standings)
+	if err != nil {
+		panic(err) // Only for a size below one.
+	}
+	s := &Service{Deps: deps, cfg: cfg, standing: cache, hub: fanout.NewHub[ids.Conversation, *Event]()}
+	s.viewers = newFollowers(s.hub)
+	s.typists = newTypists(s.cfg.TypingFor, s.signal)
+	s.tail = newTail(deps.Store, s.dispatch, cfg.Check, deps.Log)
+	deps.Store.OnCommit(s.tail.push)
+	return s
+}
+
+// Run hands committed events to those who listen until ctx ends. It must run
+// before the first stream is opened.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.typists.stop()
+	return s.tail.run(ctx)
+}
+
+// Healthy says why this node may not be delivering; nil when it is.
+func (s *Service) Healthy() error { return s.tail.healthy() }
+
+// decide runs a use case that depends on who is in the conversation, again
+// when that has moved under it.
+func (s *Service) decide(ctx context.Context, viewer ids.User, id ids.Conversation, do func(View) error) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		v, err := s.Store.View(ctx, viewer, id)
+		if err != nil {
+			return err
+		}
+		if err = do(v); !errors.Is(err, ErrMoved) || try == tries {
+			return err
+		}
+	}
+}
+
+// forget drops what is remembered of a membership that has changed.
+func (s *Service) forget(id ids.Conversation, users ...ids.User) {
+	for _, u := range users {
+		s.standing.Remove(standingKey{id, u})
+	}
+}
+
+// inputHash is what tells a retry from another message under the same
+// clientId.
+func (s *Service) inputHash(in SendInput) []byte {
+	h := hmac.New(sha256.New, s.Secret)
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(in.Text)))) //nolint:gosec // A text has at most 40,000 bytes.
+	h.Write([]byte(in.Text))
+	h.Write(in.ReplyTo.Bytes())
+	return h.Sum(nil)[:16]
+}
+
+// known refuses users that do not exist.
+func (s *Service) known(ctx context.Context, users ...ids.User) error {
+	found, err := s.Directory.Known(ctx, users)
+	if err != nil {
+		return fmt.Errorf("look up users: %w", err)
+	}
+	if len(found) < len(users) {
+		return ErrNoUser
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package chat
+
+import (
+	"context"
+	"time"
+
+	"chatd/internal/platform/ids"
+)
+
+// Store is all that chat needs of storage. Every method may be called by any
+// number of goroutines. What is not there, or not the viewer's, is
+// ErrNoConversation or ErrNoMessage; a store that cannot be reached or written
+// is errs.ErrUnavailable. The suite chattest.RunStore holds every
+// implementation to these comments.
+//
+// Order. Every write that changes something takes the next positions (Pos) of
+// the store, in the order in which the writes become visible: who reads a
+// position has read everything at or before it. In a conversation seq, rev and
+// ord follow each other in the same order.
+type Store interface {
+	Conversations
+	Messages
+	Journal
+}
+
+// Conversations stores conversations and who is in them.
+type Conversations interface {
+	// Create stores a conversation with its members at rev 1, whose event is
+	// a ConversationChanged with Joined filled in. For a DIRECT one, where
+	// the pair has one already, it returns that and false.
+	Create(ctx context.Context, n NewConversation) (c Conversation, created bool, err error)
+	// View returns a conversation to a member of it.
+	View(ctx context.Context, viewer ids.User, id ids.Conversation) (View, error)
+	// Views returns those of the conversations that the viewer is a member
+	// of, in any order.
+	Views(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]View, error)
+	// List returns the viewer's conversations by falling ActivePos, those
+	// with ActivePos < before only (0: all), at most limit. Archived ones
+	// are left out.
+	List(ctx context.Context, viewer ids.User, before int64, limit int) ([]View, error)
+	// Members returns members by (JoinedAt, User), those after the key only,
+	// at most limit, to a member.
+	Members(ctx context.Context, viewer ids.User, id ids.Conversation, after MemberKey, limit int) ([]Member, error)
+	// Heir returns who owns the conversation when leaving is gone: the
+	// oldest admin, else the oldest member; the zero User when nobody is
+	// left.
+	Heir(ctx context.Context, id ids.Conversation, leaving ids.User) (ids.User, error)
+	// ChangeMembers applies all changes of the edit in one commit, each with
+	// a rev of its own, then appends the note as a system message, and
+	// raises MemberVersion by one. It returns ErrMoved, and changes nothing,
+	// when MemberVersion is not edit.Version. Joining those who are in and
+	// ending memberships that are not there are left out; when nothing
+	// remains, nothing changes and no note is appended. A new member's read
+	// position is the newest message before the note. When nobody is left
+	// the conversation is archived. More than MaxMembers is
+	// ErrTooManyMembers.
+	ChangeMembers(ctx context.Context, edit MemberEdit) (Conversation, error)
+	// MarkRead moves a member's read position forward to seq, or to the
+	// newest message if that is less, and his delivered position with it;
+	// never back. It returns the position as it is then and the
+	// conversation's LastOrd.
+	MarkRead(ctx context.Context, user ids.User, id ids.Conversation, seq int64) (Receipt, int64, error)
+}
+
+// NewConversation is what Create stores.
+type NewConversation struct {
+	Conversation // ID, Kind, Name, Description, Creator, CreatedAt
+	Members      []Member
+}
+
+// MemberKey is a place in the order of members; the zero MemberKey is before
+// all.
+type MemberKey struct {
+	JoinedAt time.Time
+	User     ids.User
+}
+
+// MemberEdit is a change of who is in a conversation.
+type MemberEdit struct {
+	Conversation ids.Conversation
+	Version      int64 // the MemberVersion that it was decided on
+	Changes      []Membership
+	At           time.Time
+	Note         NewMessage // ID, Sender, Text, Note, CreatedAt
+}
+
+// Messages stores messages.
+type Messages interface {
+	// Append stores a message at the end of its conversation, durably before
+	// it returns, and moves its sender's read position to it. Where the
+	// sender has used the ClientID in this conversation before, it stores
+	// nothing and returns that message as it is now when InputHash is the
+	// same, ErrKeyReused when not. It returns ErrMoved, and stores nothing,
+	// when MemberVersion is not m.Version.
+	Append(ctx context.Context, m NewMessage) (Message, error)
+	// Revise edits or deletes a message: ErrMoved when MemberVersion is not
+	// r.Version, ErrDeleted for editing a tombstone; deleting one again
+	// returns it and changes nothing. A deleted message's text is gone from
+	// its earlier versions and from the journal, too.
+	Revise(ctx context.Context, r Revision) (Message, error)
+	// Message returns a message to a member of its conversation.
+	Message(ctx context.Context, viewer ids.User, id ids.Message) (Message, error)
+	// MessagesByID returns those of the messages that the viewer may read,
+	// in any order, in a constant number of reads.
+	MessagesByID(ctx context.Context, viewer ids.User, of []ids.Message) ([]Message, error)
+	// MessagesAt returns the messages at one seq in each of several
+	// conversations of the viewer, in any order, in a constant number of
+	// reads.
+	MessagesAt(ctx context.Context, viewer ids.User, at map[ids.Conversation]int64) ([]Message, error)
+	// Page returns messages by rising seq, tombstones too, with after < seq
+	// < before (before 0: no end), the first limit of them, or the last
+	// limit when backward, to a member. Its cost does not depend on how many
+	// messages there are.
+	Page(ctx context.Context, viewer ids.User, p MessagePage) ([]Message, error)
+	// Changed returns the messages whose newest change is an edit or a
+	// deletion with rev > after, by rising Rev, at most limit, to a member.
+	Changed(ctx context.Context, viewer ids.User, id ids.Conversation, after int64, limit int) ([]Message, error)
+	// Edits returns the texts that a message had before, by rising Rev, with
+	// Rev > after, at most limit, to a member. A tombstone has none.
+	Edits(ctx context.Context, viewer ids.User, id ids.Message, after int64, limit int) ([]Edit, error)
+}
+
+// NewMessage is what Append stores.
+type NewMessage struct {
+	ID           ids.Message
+	Conversation ids.Conversation
+	Sender       ids.User
+	Kind         MessageKind
+	Text         string
+	Note         *Note
+	ClientID     string // empty: none
+	InputHash    []byte // keyed hash of the input; nil without ClientID
+	ReplyTo      ids.Message
+	CreatedAt    time.Time
+	Version      int64 // the MemberVersion that it was decided on
+}
+
+// Revision is an edit, or a deletion when Delete is set.
+type Revision struct {
+	Message ids.Message
+	Version int64 // the MemberVersion that it was decided on
+	Delete  bool
+	Text    string
+	At      time.Time
+}
+
+// MessagePage says which messages of a conversation are wanted.
+type MessagePage struct {
+	Conversation  ids.Conversation
+	After, Before int64 // exclusive; 0 is no bound
+	Backward      bool
+	Limit         int
+}
+
+// Journal reads the changes of all conversations in the order of their
+// positions.
+type Journal interface {
+	// Position returns the newest visible position and the store's epoch,
+	// which changes when a backup is restored.
+	Position(ctx context.Context) (epoch string, pos int64, err error)
+	// Standings returns the viewer's conversations and how far he has read
+	// in each.
+	Standings(ctx context.Context, viewer ids.User) ([]Standing, error)
+	// Missed returns, by rising position, the changes with after < pos <=
+	// upTo of the conversations that the viewer is in today, and the end of
+	// his own membership where he is in no longer. More than limit is
+	// ErrTooMany. Of receipts only each member's newest is there.
+	Missed(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]Ref, error)
+	// Load turns references into events with today's state, in the same
+	// order. Those that are not the viewer's to read any more, and added
+	// messages that have been deleted since, are left out.
+	Load(ctx context.Context, viewer ids.User, refs []Ref) ([]*Event, error)
+	// Read returns the events of all conversations with pos > after by
+	// rising position, at most limit, and the position up to which that is
+	// all: after when nothing is newer. Superseded receipts are left out.
+	Read(ctx context.Context, after int64, limit int) ([]*Event, int64, error)
+	// OnCommit names who is told, in position order and without waiting for
+	// him, of each commit's events. It is called once, before anything else.
+	OnCommit(func([]*Event))
+}
+
+// Standing is one conversation of a viewer.
+type Standing struct {
+	Conversation ids.Conversation
+	ReadOrd      int64
+}
+
+// Ref points at one change in the journal.
+type Ref struct {
+	Pos          int64
+	Kind         EventKind
+	Conversation ids.Conversation
+	Rev          int64    // of the change; 0 for a receipt
+	Seq          int64    // of MessageAdded
+	User         ids.User // of a receipt
+}

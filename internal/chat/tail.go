@@ -1,0 +1,193 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// tail hands the store's events to this node's listeners in strict position
+// order: what commits tell it, and out of the journal whatever they did not.
+// So a listener never sees a hole, neither in a conversation nor between two.
+type tail struct {
+	store   Journal
+	deliver func(*Event)
+	check   time.Duration
+	log     zerolog.Logger
+
+	wake chan struct{}
+
+	mu      sync.Mutex
+	queue   []*Event
+	lost    bool      // the queue was full: the journal has the rest
+	failing time.Time // since when the journal cannot be read; zero when it can
+
+	last int64 // position delivered; of the run loop
+}
+
+// The bounds of the tail. A queue that is full is dropped whole and read from
+// the journal.
+const (
+	tailQueue = 65_536
+	tailPage  = 500
+	tailRetry = 100 * time.Millisecond
+	tailLimit = time.Second // a node that cannot read for longer says so
+)
+
+func newTail(store Journal, deliver func(*Event), check time.Duration, log zerolog.Logger) *tail {
+	return &tail{store: store, deliver: deliver, check: check, log: log, wake: make(chan struct{}, 1)}
+}
+
+// push takes a commit's events. It never blocks.
+func (t *tail) push(events []*Event) {
+	t.mu.Lock()
+	switch {
+	case t.lost:
+	case len(t.queue)+len(events) > tailQueue:
+		t.lost, t.queue = true, nil
+	default:
+		t.queue = append(t.queue, events...)
+	}
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run delivers until ctx ends.
+func (t *tail) run(ctx context.Context) error {
+	if err := t.start(ctx); err != nil {
+		return nil //nolint:nilerr // Only when ctx has ended.
+	}
+	ticker := time.NewTicker(t.check)
+	defer ticker.Stop()
+	var spare []*Event
+	for {
+		behind := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.wake:
+		case <-ticker.C:
+			behind = true
+		}
+		batch, lost := t.take(spare)
+		for _, e := range batch {
+			t.next(ctx, e)
+		}
+		clear(batch)
+		spare = batch[:0]
+		if lost || behind {
+			t.catchUp(ctx)
+		}
+	}
+}
+
+func (t *tail) start(ctx context.Context) error {
+	return t.retry(ctx, "position", func() error {
+		_, pos, err := t.store.Position(ctx)
+		t.last = pos
+		return err
+	})
+}
+
+func (t *tail) take(spare []*Event) (batch []*Event, lost bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	batch, t.queue = t.queue, spare
+	lost, t.lost = t.lost, false
+	return batch, lost
+}
+
+// next delivers an event, after whatever lies between it and the last one.
+func (t *tail) next(ctx context.Context, e *Event) {
+	if e.Pos > t.last+1 {
+		t.fill(ctx, e.Pos-1)
+	}
+	if e.Pos > t.last {
+		t.deliver(e)
+		t.last = e.Pos
+	}
+}
+
+// catchUp compares with the store, for commits of which nobody told.
+func (t *tail) catchUp(ctx context.Context) {
+	_ = t.retry(ctx, "position", func() error {
+		_, pos, err := t.store.Position(ctx)
+		if err == nil && pos > t.last {
+			t.mu.Lock()
+			queued := len(t.queue) > 0
+			t.mu.Unlock()
+			if !queued { // What is queued comes by itself.
+				t.fill(ctx, pos)
+			}
+		}
+		return err
+	})
+}
+
+// fill delivers out of the journal up to a position.
+func (t *tail) fill(ctx context.Context, upTo int64) {
+	for t.last < upTo && ctx.Err() == nil {
+		var events []*Event
+		var reached int64
+		if t.retry(ctx, "journal", func() (err error) {
+			events, reached, err = t.store.Read(ctx, t.last, tailPage)
+			if err == nil && reached <= t.last {
+				err = fmt.Errorf("%w: nothing after %d, want %d", errJournal, t.last, upTo)
+			}
+			return err
+		}) != nil {
+			return
+		}
+		for _, e := range events {
+			if e.Pos > t.last {
+				t.deliver(e)
+			}
+		}
+		t.last = reached
+	}
+}
+
+var errJournal = errors.New("journal ends early")
+
+// retry repeats a read until it succeeds or ctx ends; meanwhile nothing is
+// delivered, as a hole is worse than a delay.
+func (t *tail) retry(ctx context.Context, what string, do func() error) error {
+	for {
+		err := do()
+		t.mu.Lock()
+		if err == nil {
+			t.failing = time.Time{}
+			t.mu.Unlock()
+			return nil
+		}
+		first := t.failing.IsZero()
+		if first {
+			t.failing = time.Now()
+		}
+		t.mu.Unlock()
+		if first && ctx.Err() == nil {
+			t.log.Warn().Err(err).Str("reading", what).Msg("live delivery waits for the store")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(tailRetry):
+		}
+	}
+}
+
+func (t *tail) healthy() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.failing.IsZero() && time.Since(t.failing) > tailLimit {
+		return errors.New("chat: live delivery waits for the store")
+	}
+	return nil
+}
