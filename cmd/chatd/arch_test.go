@@ -86,8 +86,6 @@ func roomOf(dir string) room {
 	return room{place: place, context: top, trade: trade}
 }
 
-func (r room) isAdapter() bool { return slices.Contains(technologies, r.trade) }
-
 // isTest says whether only tests may use the package: …test, and testenv.
 func (r room) isTest() bool {
 	name := path.Base(r.place)

@@ -94,8 +94,7 @@ func (s *settings) then(ctx context.Context, p *parser, k *kong.Context, out io.
 var errUsage = errors.New("`chatd --help` tells what there is")
 
 func commandLineError(err error) error {
-	var parse *kong.ParseError
-	if errors.As(err, &parse) {
+	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
 	return err
