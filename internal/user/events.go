@@ -1,0 +1,54 @@
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"chatd/internal/auth/authv1"
+	"chatd/internal/platform/bus"
+	"chatd/internal/user/userv1"
+)
+
+// Updated is the event of a profile that has been changed to p. Stores put it
+// into their log and give it its position.
+func Updated(p Profile) bus.Envelope {
+	event := userv1.ProfileUpdated{
+		UserID: p.ID, Username: p.Username, DisplayName: p.DisplayName, Bio: p.Bio,
+		StatusText: p.Status.Text, StatusEmoji: p.Status.Emoji,
+		TimeZone: p.TimeZone, Locale: p.Locale, At: p.UpdatedAt,
+	}
+	if !p.Status.ExpiresAt.IsZero() {
+		event.StatusExpiresAt = &p.Status.ExpiresAt
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // texts and times only
+	}
+	return bus.Envelope{
+		Name: userv1.ProfileUpdatedName, Topic: userv1.Topic, Key: p.ID.String(), Time: p.UpdatedAt, Payload: payload,
+	}
+}
+
+// At returns an event of the log as it stands at its position.
+func At(pos int64, e bus.Envelope) bus.Envelope {
+	e.Pos = pos
+	e.ID = e.Topic + "-" + strconv.FormatInt(pos, 10)
+	return e
+}
+
+// Topics are what Handle wants to hear.
+func Topics() []string { return []string{authv1.Topic} }
+
+// Handle takes the events of other contexts, more than once if need be.
+func (s *Service) Handle(ctx context.Context, e bus.Envelope) error {
+	return s.handle(ctx, e)
+}
+
+// accountRegistered repairs an account whose profile was not made, because the
+// program ended in between.
+func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv1.AccountRegistered) error {
+	return s.Create(ctx, NewProfile{
+		User: e.UserID, Username: e.Username, DisplayName: e.DisplayName, CreatedAt: e.At,
+	})
+}

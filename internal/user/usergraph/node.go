@@ -1,0 +1,99 @@
+package usergraph
+
+import (
+	"context"
+	"time"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/ids"
+	"chatd/internal/user"
+)
+
+// User is the node for people. It is immutable and shows a profile as it was
+// when it was loaded.
+type User struct {
+	profile user.Profile // with the status as it was then
+}
+
+func newUser(p user.Profile, now time.Time) *User {
+	p.Status = p.Status.At(now)
+	return &User{profile: p}
+}
+
+// UserID returns the typed id.
+func (u *User) UserID() ids.User { return u.profile.ID }
+
+// ID resolves User.id.
+func (u *User) ID() graphql.ID { return graphql.ID(u.profile.ID.String()) }
+
+// Username resolves User.username.
+func (u *User) Username() string { return u.profile.Username }
+
+// DisplayName resolves User.displayName.
+func (u *User) DisplayName() string { return u.profile.DisplayName }
+
+// Bio resolves User.bio.
+func (u *User) Bio() *string { return orNull(u.profile.Bio) }
+
+// StatusText resolves User.statusText.
+func (u *User) StatusText() *string { return orNull(u.profile.Status.Text) }
+
+// StatusEmoji resolves User.statusEmoji.
+func (u *User) StatusEmoji() *string { return orNull(u.profile.Status.Emoji) }
+
+// StatusExpiresAt resolves User.statusExpiresAt.
+func (u *User) StatusExpiresAt() *gqlx.Time { return gqlx.TimePtr(u.profile.Status.ExpiresAt) }
+
+// TimeZone resolves User.timeZone.
+func (u *User) TimeZone() *string { return orNull(u.profile.TimeZone) }
+
+// Locale resolves User.locale.
+func (u *User) Locale() *string { return orNull(u.profile.Locale) }
+
+// CreatedAt resolves User.createdAt.
+func (u *User) CreatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.CreatedAt) }
+
+// UpdatedAt resolves User.updatedAt.
+func (u *User) UpdatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.UpdatedAt) }
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Users loads people for this and later graph packages. It may be used by any
+// number of goroutines and keeps nothing but the service's cache.
+type Users struct{ service *user.Service }
+
+// NewUsers returns a loader over a service.
+func NewUsers(service *user.Service) *Users { return &Users{service: service} }
+
+// One loads a user; user.ErrNoUser.
+func (l *Users) One(ctx context.Context, id ids.User) (*User, error) {
+	p, err := l.service.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return newUser(p, l.service.Now()), nil
+}
+
+// Many loads users in one read, in the order of the ids, nil where there is
+// none. Resolvers of lists call it once for all their entries.
+func (l *Users) Many(ctx context.Context, of []ids.User) ([]*User, error) {
+	found, err := l.service.Users(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	now := l.service.Now()
+	users := make([]*User, len(of))
+	for i, id := range of {
+		if p, ok := found[id]; ok {
+			users[i] = newUser(p, now)
+		}
+	}
+	return users, nil
+}

@@ -1,0 +1,9 @@
+package usergraph
+
+import _ "embed"
+
+//go:embed schema.graphql
+var sdl string
+
+// SDL returns this part of the schema.
+func SDL() string { return sdl }

@@ -1,0 +1,4 @@
+// Package userv1 has the events that user publishes, version 1. Their names,
+// fields and JSON are a promise: fields may be added, never renamed or
+// removed. They carry what everybody may see of a profile.
+package userv1

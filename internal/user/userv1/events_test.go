@@ -1,0 +1,54 @@
+package userv1_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/user/userv1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestEventsKeepTheirJSON(t *testing.T) {
+	t.Parallel()
+	id, err := ids.FromBytes[ids.User]([]byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
+	expires := at.Add(time.Hour)
+	event := userv1.ProfileUpdated{
+		UserID: id, Username: "ada", DisplayName: "Ada L.", Bio: "Analyst.\nPoet's daughter.",
+		StatusText: "computing", StatusEmoji: "🧮", StatusExpiresAt: &expires,
+		TimeZone: "Europe/London", Locale: "en-GB", At: at,
+	}
+	got, err := json.MarshalIndent(event, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	path := filepath.Join("testdata", userv1.ProfileUpdatedName+".json")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("JSON is now\n%s\nand was\n%s", got, want)
+	}
+	var back userv1.ProfileUpdated
+	if err := json.Unmarshal(want, &back); err != nil || !reflect.DeepEqual(back, event) {
+		t.Errorf("read back as %+v, %v", back, err)
+	}
+}
