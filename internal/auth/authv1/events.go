@@ -1,0 +1,37 @@
+package authv1
+
+import (
+	"time"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
+)
+
+// Topic is the topic of all events of this package. Their key is the user's id.
+const Topic = "auth"
+
+// The names of events.
+const (
+	AccountRegisteredName = "auth.account_registered.v1"
+	SessionEndedName      = "auth.session_ended.v1"
+)
+
+// AccountRegistered says that there is a new account.
+type AccountRegistered struct {
+	UserID      ids.User       `json:"userId"`
+	Username    string         `json:"username"`
+	DisplayName string         `json:"displayName"`
+	Role        principal.Role `json:"role"`
+	At          time.Time      `json:"at"`
+}
+
+// SessionEnded says that a session ended before its time: its tokens and
+// sockets are refused from now on.
+type SessionEnded struct {
+	SessionID ids.Session `json:"sessionId"`
+	UserID    ids.User    `json:"userId"`
+	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT or SUSPENDED;
+	// there may be more.
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}

@@ -1,0 +1,17 @@
+// Package auth says who may come in: accounts, their passwords, the sessions
+// of signed-in devices, and the tokens that prove them.
+//
+// Words. An Account is somebody who may sign in. A Session is one signed-in
+// device; it slides forward with every refresh and has an absolute end. An
+// access token is a signed statement about a session that is good for
+// minutes; a refresh token is used once to get the next pair. Revocation is
+// the end of a session before its time. A network is what limits count a
+// client's address by.
+//
+// Start at service.go (what it needs and how it lives), then register.go,
+// login.go, refresh.go, sessions.go for the use cases; verify.go is what
+// every request passes, revoke.go how the end of a session gets there.
+//
+// It does not know what somebody looks like to others (user does), holds no
+// sockets (it tells OnEnded) and speaks neither GraphQL nor SQL.
+package auth

@@ -1,0 +1,31 @@
+package auth
+
+import "chatd/internal/platform/errs"
+
+// Sentinels of this context.
+var (
+	ErrBadToken       = errs.New(errs.Unauthenticated, "auth.bad_token", "The access token is not valid or has ended.")
+	ErrBadRefresh     = errs.New(errs.Unauthenticated, "auth.bad_refresh_token", "The refresh token is not valid or has been used. Sign in again.")
+	ErrBadCredentials = errs.New(errs.Unauthenticated, "auth.bad_credentials", "The login or the password is wrong.")
+
+	ErrBadEmail       = errs.New(errs.BadInput, "auth.bad_email", "Give an e-mail address such as name@example.org.", errs.Field("email"))
+	ErrBadUsername    = errs.New(errs.BadInput, "auth.bad_username", "A username has 3 to 32 characters of a-z, 0-9, _ . and -.", errs.Field("username"))
+	ErrBadDisplayName = errs.New(errs.BadInput, "auth.bad_display_name", "A display name has 1 to 64 characters on one line.", errs.Field("displayName"))
+	ErrBadPassword    = errs.New(errs.BadInput, "auth.bad_password", "A password has 10 to 128 characters.", errs.Field("password"))
+	ErrCommonPassword = errs.New(errs.BadInput, "auth.common_password", "This password is too easy to guess. Choose another.", errs.Field("password"))
+	ErrBadSetupToken  = errs.New(errs.BadInput, "auth.bad_setup_token", "The setup token is not valid or has been used.", errs.Field("setupToken"))
+
+	ErrUsernameTaken = errs.New(errs.Conflict, "auth.username_taken", "This username is taken.", errs.Field("username"))
+	ErrEmailTaken    = errs.New(errs.Conflict, "auth.email_taken", "There is an account with this e-mail address.", errs.Field("email"))
+
+	ErrRegistrationClosed = errs.New(errs.Precondition, "auth.registration_closed", "This server takes no new accounts.", errs.Reason("REGISTRATION_CLOSED"))
+	ErrInviteRequired     = errs.New(errs.Precondition, "auth.invite_required", "This server takes new accounts by invitation only.", errs.Reason("INVITE_REQUIRED"))
+	ErrNotASocket         = errs.New(errs.Precondition, "auth.not_a_socket", "There is no connection to renew: send this over the WebSocket.", errs.Reason("NOT_A_SOCKET"))
+	ErrOtherSession       = errs.New(errs.BadInput, "auth.other_session", "The access token is of another session.", errs.Field("accessToken"))
+
+	ErrNoSession   = errs.New(errs.NotFound, "auth.no_session", "No such session.")
+	ErrNoAccount   = errs.New(errs.NotFound, "auth.no_account", "No such account.")
+	ErrTooMany     = errs.New(errs.RateLimited, "auth.too_many_tries", "Too many tries. Try again later.")
+	ErrBusy        = errs.New(errs.Unavailable, "auth.busy", "Too many are signing in right now. Try again.")
+	ErrNotCaughtUp = errs.New(errs.Unavailable, "auth.not_caught_up", "The server cannot check sessions right now. Try again.")
+)

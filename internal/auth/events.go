@@ -1,0 +1,32 @@
+package auth
+
+import (
+	"encoding/json"
+	"time"
+
+	"chatd/internal/auth/authv1"
+	"chatd/internal/platform/ids"
+)
+
+// RegisteredChange is the log entry of a new account, without a position.
+// Stores call it where they know the role that the account got.
+func RegisteredChange(a Account, displayName string) Change {
+	return change(authv1.AccountRegisteredName, a.ID, a.CreatedAt, authv1.AccountRegistered{
+		UserID: a.ID, Username: a.Username, DisplayName: displayName, Role: a.Role, At: a.CreatedAt,
+	})
+}
+
+// EndedChange is the log entry of a session's end, without a position.
+func EndedChange(id ids.Session, user ids.User, why Reason, at time.Time) Change {
+	return change(authv1.SessionEndedName, user, at, authv1.SessionEnded{
+		SessionID: id, UserID: user, Reason: string(why), At: at,
+	})
+}
+
+func change(name string, user ids.User, at time.Time, event any) Change {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // structs of strings and times only
+	}
+	return Change{Name: name, Key: user.String(), Time: at, Payload: payload}
+}

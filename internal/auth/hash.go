@@ -1,0 +1,134 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// HashParams are what a password hash costs (argon2id, RFC 9106). The zero
+// value is OWASP's 19 MiB, 2 passes, 1 lane.
+type HashParams struct {
+	MemoryKiB uint32
+	Passes    uint32
+	Lanes     uint8
+}
+
+const (
+	saltLen = 16
+	hashLen = 32
+)
+
+var errBadHash = errors.New("a stored password hash is not argon2id's")
+
+// hasher makes and checks password hashes, a bounded number at a time.
+type hasher struct {
+	params  HashParams
+	slots   chan struct{}
+	waiting atomic.Int64
+	maxWait int64
+	dummy   string       // what the password of an account that is not there is checked against
+	runs    atomic.Int64 // hashes computed; tests compare them
+}
+
+func newHasher(p HashParams, slots, queue int) *hasher {
+	if p == (HashParams{}) {
+		p = HashParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1}
+	}
+	if slots <= 0 {
+		slots = max(runtime.GOMAXPROCS(0)/2, 1)
+	}
+	if queue <= 0 {
+		queue = 64
+	}
+	h := &hasher{params: p, slots: make(chan struct{}, slots), maxWait: int64(queue)}
+	h.dummy = encode(p, random(saltLen), random(hashLen))
+	return h
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, crypto/rand says
+	return b
+}
+
+// run computes one hash when a slot is free. ErrBusy when too many wait
+// already; ctx's error when it ends before.
+func (h *hasher) run(ctx context.Context, p HashParams, password string, salt []byte) ([]byte, error) {
+	if h.waiting.Add(1) > h.maxWait+int64(cap(h.slots)) {
+		h.waiting.Add(-1)
+		return nil, ErrBusy
+	}
+	defer h.waiting.Add(-1)
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a hash: %w", ctx.Err())
+	}
+	defer func() { <-h.slots }()
+	h.runs.Add(1)
+	return argon2.IDKey([]byte(password), salt, p.Passes, p.MemoryKiB, p.Lanes, hashLen), nil
+}
+
+// hash returns the stored form of password: a PHC string.
+func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+	salt := random(saltLen)
+	sum, err := h.run(ctx, h.params, password, salt)
+	if err != nil {
+		return "", err
+	}
+	return encode(h.params, salt, sum), nil
+}
+
+// verify says whether stored is the hash of password. An empty stored one
+// costs the same and is never right.
+func (h *hasher) verify(ctx context.Context, stored, password string) (bool, error) {
+	against := stored
+	if stored == "" {
+		against = h.dummy
+	}
+	p, salt, want, err := decode(against)
+	if err != nil {
+		return false, err
+	}
+	got, err := h.run(ctx, p, password, salt)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(got, want) == 1 && stored != "", nil
+}
+
+// outdated says whether stored costs less than what is asked for now.
+func (h *hasher) outdated(stored string) bool {
+	p, _, _, err := decode(stored)
+	return err == nil && (p.MemoryKiB < h.params.MemoryKiB || p.Passes < h.params.Passes)
+}
+
+func encode(p HashParams, salt, sum []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Passes, p.Lanes,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
+}
+
+func decode(s string) (p HashParams, salt, sum []byte, err error) {
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, nil, nil, errBadHash
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.MemoryKiB, &p.Passes, &p.Lanes); err != nil {
+		return p, nil, nil, errBadHash
+	}
+	salt, err1 := base64.RawStdEncoding.DecodeString(parts[4])
+	sum, err2 := base64.RawStdEncoding.DecodeString(parts[5])
+	if err := errors.Join(err1, err2); err != nil || len(sum) != hashLen || p.Passes == 0 || p.Lanes == 0 {
+		return p, nil, nil, errBadHash
+	}
+	return p, salt, sum, nil
+}

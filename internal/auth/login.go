@@ -1,0 +1,121 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
+)
+
+// LoginInput is who somebody says he is.
+type LoginInput struct {
+	Login    string // e-mail address or username, in any case
+	Password string
+}
+
+// Login checks a password and begins a session. Unknown login, wrong password
+// and an account that may not be used are ErrBadCredentials and cost one hash
+// each. ErrTooMany when a budget of Rates is used up: then nothing was
+// checked. ErrBusy when too many sign in at once.
+func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
+	login := strings.ToLower(strings.TrimSpace(in.Login))
+	cred, err := s.findCredential(ctx, login)
+	if err != nil {
+		return SignIn{}, fmt.Errorf("login: %w", err)
+	}
+	now := s.now()
+	client := principal.ClientFrom(ctx)
+	network := s.network(client)
+	known := false
+	if network != nil && !cred.ID.IsZero() {
+		if known, err = s.deps.Accounts.KnowsNetwork(ctx, cred.ID, network, now.Add(-networkMemory)); err != nil {
+			return SignIn{}, fmt.Errorf("login: %w", err)
+		}
+	}
+	if err := s.throttleLogin(ctx, login, network, known); err != nil {
+		return SignIn{}, err
+	}
+	if !passwordFits(in.Password) {
+		return SignIn{}, ErrBadCredentials // no account has it, known or not
+	}
+	right, err := s.hasher.verify(ctx, cred.PasswordHash, in.Password)
+	if err != nil {
+		return SignIn{}, fmt.Errorf("login: %w", err)
+	}
+	if !right || cred.State != Active {
+		return SignIn{}, ErrBadCredentials
+	}
+	s.rehash(ctx, cred, in.Password)
+	session, token := s.newSession(cred.ID, client, now)
+	crowded, err := s.deps.Sessions.CreateSession(ctx, session, network, s.cfg.SessionLimit)
+	if err != nil {
+		return SignIn{}, fmt.Errorf("login: %w", err)
+	}
+	s.ended(crowded)
+	return s.signIn(cred.Account, session, token, now)
+}
+
+// findCredential returns the zero Credential for a login that is not there.
+func (s *Service) findCredential(ctx context.Context, login string) (Credential, error) {
+	find, clean := s.deps.Accounts.CredentialByUsername, cleanUsername
+	if strings.Contains(login, "@") {
+		find, clean = s.deps.Accounts.CredentialByEmail, cleanEmail
+	}
+	login, err := clean(login)
+	if err != nil {
+		return Credential{}, nil //nolint:nilerr // What is no name is nobody's.
+	}
+	c, err := find(ctx, login)
+	if errors.Is(err, ErrNoAccount) {
+		return Credential{}, nil
+	}
+	return c, err
+}
+
+// rehash brings an older hash up to what is asked for now. The sign-in does
+// not depend on it: the next one tries again.
+func (s *Service) rehash(ctx context.Context, c Credential, password string) {
+	if !s.hasher.outdated(c.PasswordHash) {
+		return
+	}
+	next, err := s.hasher.hash(ctx, password)
+	if err == nil {
+		err = s.deps.Accounts.ReplacePassword(ctx, c.ID, c.PasswordHash, next)
+	}
+	if err != nil {
+		s.deps.Log.Warn().Err(err).Stringer("user_id", c.ID).Msg("a password hash was not renewed")
+	}
+}
+
+// newSession makes a session that begins now and its first refresh token.
+func (s *Service) newSession(user ids.User, c principal.Client, now time.Time) (Session, refreshToken) {
+	id := ids.New[ids.Session]()
+	token := s.refresh.first(id)
+	return Session{
+		ID: id, User: user, Device: device(c), Address: address(c),
+		CreatedAt: now, LastUsedAt: now,
+		ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionLife)), EndsAt: now.Add(s.cfg.SessionLife),
+		Refresh: Refresh{Current: token.hash()},
+	}, token
+}
+
+// signIn makes the pair of tokens of a session.
+func (s *Service) signIn(a Account, session Session, token refreshToken, now time.Time) (SignIn, error) {
+	expires := now.Add(s.cfg.AccessTTL)
+	if session.ExpiresAt.Before(expires) {
+		expires = session.ExpiresAt
+	}
+	expires = expires.Truncate(time.Second) // all that a JWT can say
+	access, err := s.tokens.mint(session, a.Role, now, expires)
+	if err != nil {
+		return SignIn{}, err
+	}
+	return SignIn{
+		Account: a, Session: session, AccessToken: access, AccessTokenExpires: expires,
+		RefreshToken: s.refresh.text(token),
+	}, nil
+}

@@ -1,0 +1,23 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"chatd/internal/platform/ids"
+)
+
+// NewProfile is what somebody looks like to others at first.
+type NewProfile struct {
+	User        ids.User
+	Username    string
+	DisplayName string
+	CreatedAt   time.Time
+}
+
+// Profiles is what auth needs of user.
+type Profiles interface {
+	// Create makes a profile; one that is already there is left as it is and
+	// no error.
+	Create(ctx context.Context, p NewProfile) error
+}

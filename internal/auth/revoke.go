@@ -1,0 +1,100 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"chatd/internal/auth/authv1"
+	"chatd/internal/platform/ids"
+)
+
+// revocations is how far this node has read the ends of sessions.
+type revocations struct {
+	base  time.Time
+	until atomic.Int64  // all that was committed so long after base is known here
+	turn  chan struct{} // of one: who reads
+	pos   int64         // of the last entry read; belongs to who has the turn
+	tell  func([]ids.Session)
+}
+
+func newRevocations(now time.Time) revocations {
+	return revocations{base: now, turn: make(chan struct{}, 1), tell: func([]ids.Session) {}}
+}
+
+func (r *revocations) begin(pos int64) { r.pos = pos }
+
+const changesPage = 500
+
+// Healthy returns nil when this node knows of every session that ended more
+// than StaleAfter ago, else ErrNotCaughtUp. It reads nothing.
+func (s *Service) Healthy(context.Context) error {
+	if age := s.cfg.Now().Sub(s.revoked.base) - time.Duration(s.revoked.until.Load()); age > s.cfg.StaleAfter {
+		return fmt.Errorf("revocations were last read %s ago: %w", age.Round(time.Millisecond), ErrNotCaughtUp)
+	}
+	return nil
+}
+
+// fresh catches up when Run has not managed to in time, so that a moment's
+// stall refuses nobody while the store answers.
+func (s *Service) fresh(ctx context.Context) error {
+	if s.Healthy(ctx) == nil {
+		return nil
+	}
+	return s.catchUp(ctx)
+}
+
+// catchUp reads the changes after the last one and ends here what ended
+// elsewhere. It takes StaleAfter at most; one caller reads, the others wait
+// for him.
+func (s *Service) catchUp(ctx context.Context) error {
+	asked := s.cfg.Now().Sub(s.revoked.base)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StaleAfter)
+	defer cancel()
+	select {
+	case s.revoked.turn <- struct{}{}:
+		defer func() { <-s.revoked.turn }()
+	case <-ctx.Done():
+		return ErrNotCaughtUp
+	}
+	if time.Duration(s.revoked.until.Load()) > asked {
+		return nil // somebody read it while we waited
+	}
+	begun := s.cfg.Now().Sub(s.revoked.base)
+	for {
+		changes, err := s.deps.Changes.Changes(ctx, s.revoked.pos, changesPage)
+		if err != nil {
+			return errors.Join(ErrNotCaughtUp, err)
+		}
+		var gone []ids.Session
+		for _, c := range changes {
+			s.revoked.pos = c.Pos
+			if c.Name != authv1.SessionEndedName {
+				continue
+			}
+			var e authv1.SessionEnded
+			if err := json.Unmarshal(c.Payload, &e); err != nil {
+				return fmt.Errorf("read change %d: %w", c.Pos, err)
+			}
+			gone = append(gone, e.SessionID)
+		}
+		s.ended(gone)
+		if len(changes) < changesPage {
+			s.revoked.until.Store(int64(begun))
+			return nil
+		}
+	}
+}
+
+// ended makes the end of sessions final on this node: no token of theirs is
+// good and their sockets are told, when it returns.
+func (s *Service) ended(sessions []ids.Session) {
+	if len(sessions) == 0 {
+		return
+	}
+	s.verified.forget(sessions)
+	s.revoked.tell(sessions)
+}

@@ -1,0 +1,242 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/rs/zerolog"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/limit"
+	"chatd/internal/platform/principal"
+)
+
+// Env is what the server is for.
+type Env string
+
+// The environments.
+const (
+	Dev        Env = "dev"        // the first account of an empty server is an administrator
+	Production Env = "production" // the first administrator needs the setup token
+)
+
+// Registration says who may make an account.
+type Registration string
+
+// The ways of registration.
+const (
+	Open   Registration = "open"
+	Invite Registration = "invite" // by invitation, which there is no way to give yet
+	Closed Registration = "closed"
+)
+
+// Deps is what a Service needs; all of it.
+type Deps struct {
+	Accounts Accounts
+	Sessions Sessions
+	Keys     Keys
+	Changes  Changes
+	Profiles Profiles
+	Ring     *keys.Ring
+	Limiter  limit.Checker
+	Log      zerolog.Logger
+}
+
+// Config of a Service. Zero values are the defaults that are named.
+type Config struct {
+	Env          Env          // Dev
+	Registration Registration // Open
+	// Issuer is the public URL of this server; tokens of others are refused.
+	// "chatd".
+	Issuer       string
+	Audience     string        // "chatd"
+	AccessTTL    time.Duration // of an access token: 15 minutes
+	SessionIdle  time.Duration // a session unused for so long ends: 30 days
+	SessionLife  time.Duration // a session ends however it is used: 180 days
+	SessionLimit int           // sessions a user; the one unused longest goes: 100
+	RefreshGrace time.Duration // a lost answer may be asked for again: 10 s
+	KeyEvery     time.Duration // a new signing key: 30 days
+	PollEvery    time.Duration // revocations of other nodes are read: 500 ms
+	StaleAfter   time.Duration // without that for so long nobody is let in: 1 s
+	CachedTokens int           // verified tokens remembered: 65,536
+	Hash         HashParams    // 19 MiB, 2 passes, 1 lane
+	HashSlots    int           // hashes at once: half of the processors
+	HashQueue    int           // sign-ins that wait for a slot: 64; further ones get ErrBusy
+	Rates        Rates         // see Rates
+	Now          func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Env, Dev)
+	def(&c.Registration, Open)
+	def(&c.Issuer, "chatd")
+	def(&c.Audience, "chatd")
+	def(&c.AccessTTL, 15*time.Minute)
+	def(&c.SessionIdle, 30*24*time.Hour)
+	def(&c.SessionLife, 180*24*time.Hour)
+	def(&c.SessionLimit, 100)
+	def(&c.RefreshGrace, 10*time.Second)
+	def(&c.KeyEvery, 30*24*time.Hour)
+	def(&c.PollEvery, 500*time.Millisecond)
+	def(&c.StaleAfter, time.Second)
+	def(&c.CachedTokens, 65_536)
+	c.Rates = c.Rates.withDefaults()
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Service has the use cases of auth. Its methods may be called at once by any
+// number of goroutines. Start it, then keep Run running.
+type Service struct {
+	deps     Deps
+	cfg      Config
+	hasher   *hasher
+	signers  *signers
+	tokens   *tokens
+	refresh  refreshKeys
+	names    []byte // key of the hashes of networks and logins
+	verified *cache
+	revoked  revocations
+
+	claimMu sync.Mutex // see claim
+	setupMu sync.Mutex
+	setup   []byte // hash of the setup token; nil when there is none
+}
+
+// New makes a Service. Nothing is read or started.
+func New(deps Deps, cfg Config) *Service {
+	cfg = cfg.withDefaults()
+	s := &Service{
+		deps:     deps,
+		cfg:      cfg,
+		hasher:   newHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
+		refresh:  newRefreshKeys(deps.Ring),
+		names:    deps.Ring.Derive("auth/names"),
+		verified: newCache(cfg.CachedTokens),
+		signers: &signers{
+			store: deps.Keys, ring: deps.Ring, every: cfg.KeyEvery, keep: cfg.AccessTTL + clockSkew,
+		},
+	}
+	s.tokens = newTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)
+	s.revoked = newRevocations(cfg.Now())
+	return s
+}
+
+// OnEnded has f told of sessions that ended before their time, on any node:
+// at once of those that end here, before that is acknowledged. f must not
+// block, may be called at once by several goroutines, and hears of a session
+// more than once. Before Start only.
+func (s *Service) OnEnded(f func([]ids.Session)) { s.revoked.tell = f }
+
+// Start makes or loads the signing keys and finds where the revocations are
+// to be read from. Keys that were sealed with another secret are an error.
+func (s *Service) Start(ctx context.Context) error {
+	last, err := s.deps.Changes.LastChange(ctx)
+	if err != nil {
+		return fmt.Errorf("start auth: %w", err)
+	}
+	s.revoked.begin(last)
+	if err := s.signers.rotate(ctx, s.now()); err != nil {
+		return fmt.Errorf("start auth: %w", err)
+	}
+	return s.catchUp(ctx)
+}
+
+// Run reads revocations, renews signing keys and forgets what has expired,
+// until ctx ends. It returns ctx's error.
+func (s *Service) Run(ctx context.Context) error {
+	poll := time.NewTicker(s.cfg.PollEvery)
+	defer poll.Stop()
+	tidy := time.NewTicker(tidyEvery)
+	defer tidy.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+			if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
+				s.deps.Log.Warn().Err(err).Msg("revocations cannot be read; nobody is let in until they are")
+			}
+		case <-tidy.C:
+			if err := s.tidy(ctx); err != nil && ctx.Err() == nil {
+				s.deps.Log.Warn().Err(err).Msg("auth could not tidy up; it tries again within the hour")
+			}
+		}
+	}
+}
+
+const (
+	// tidyEvery is less than announced, so that no key is renewed late.
+	tidyEvery = 10 * time.Minute
+	// networkMemory is how long an address counts as the account's own.
+	networkMemory = 30 * 24 * time.Hour
+	tidyBatch     = 500
+)
+
+func (s *Service) tidy(ctx context.Context) error {
+	now := s.now()
+	if err := s.signers.rotate(ctx, now); err != nil {
+		return err
+	}
+	for {
+		n, err := s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
+		if err != nil {
+			return fmt.Errorf("forget what has expired: %w", err)
+		}
+		if n < tidyBatch {
+			return nil
+		}
+	}
+}
+
+// now is the time as stores keep it.
+func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// mask hashes a name with a key of the server, so that neither the store nor
+// the limiter holds addresses and logins.
+func (s *Service) mask(name string) []byte {
+	h := hmac.New(sha256.New, s.names)
+	h.Write([]byte(name))
+	return h.Sum(nil)[:16]
+}
+
+// network is the masked network of the caller; nil when unknown.
+func (s *Service) network(c principal.Client) []byte {
+	if n := c.Network(); n != "" {
+		return s.mask(n)
+	}
+	return nil
+}
+
+// device is the caller's User-Agent as stores take it.
+func device(c principal.Client) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(c.Device, ""))
+}
+
+func address(c principal.Client) string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.Unmap().WithZone("").String()
+}

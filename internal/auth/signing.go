@@ -1,0 +1,196 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+)
+
+const (
+	sealPurpose = "auth/signing"
+	// announced is how long a new key is in the JWKS before it signs, so that
+	// those who keep a copy of the document have it in time.
+	announced = 15 * time.Minute
+	// jwksMaxAge is how long others may keep a copy.
+	jwksMaxAge = 5 * time.Minute
+	// reloadEvery is how often unknown key ids may make the store be read.
+	reloadEvery = time.Second
+)
+
+// signer is an opened signing key.
+type signer struct {
+	id       ids.Key
+	private  ed25519.PrivateKey
+	usedFrom time.Time
+}
+
+// signers holds the signing keys of this server, oldest first.
+type signers struct {
+	store Keys
+	ring  *keys.Ring
+	every time.Duration // a new key each
+	keep  time.Duration // how long a replaced key still verifies
+
+	set    atomic.Pointer[[]signer]
+	mu     sync.Mutex // one load at a time
+	loaded time.Time
+}
+
+// load reads the keys of the store.
+func (k *signers) load(ctx context.Context) error {
+	stored, err := k.store.SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("load signing keys: %w", err)
+	}
+	set := make([]signer, 0, len(stored))
+	for _, s := range stored {
+		seed, err := k.ring.Unseal(sealPurpose, s.Sealed)
+		if errors.Is(err, keys.ErrUnseal) || err == nil && len(seed) != ed25519.SeedSize {
+			return fmt.Errorf("signing key %s: was CHATD_SECRET or %s changed? %w", s.ID, keys.FileName, keys.ErrUnseal)
+		}
+		if err != nil {
+			return fmt.Errorf("signing key %s: %w", s.ID, err)
+		}
+		set = append(set, signer{id: s.ID, private: ed25519.NewKeyFromSeed(seed), usedFrom: s.UsedFrom})
+	}
+	k.set.Store(&set)
+	return nil
+}
+
+// rotate loads the keys, drops those whose last token has ended, and adds one
+// when the newest is old enough. Any number of nodes may do it at once.
+func (k *signers) rotate(ctx context.Context, now time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.load(ctx); err != nil {
+		return err
+	}
+	set := *k.set.Load()
+	if len(set) > 0 && now.Sub(set[len(set)-1].usedFrom) < k.every-announced {
+		return k.drop(ctx, set, now)
+	}
+	fresh := signer{id: ids.New[ids.Key](), private: ed25519.NewKeyFromSeed(random(ed25519.SeedSize)), usedFrom: now}
+	if len(set) > 0 {
+		fresh.usedFrom = now.Add(announced)
+	}
+	err := k.store.AddSigningKey(ctx, SigningKey{
+		ID:       fresh.id,
+		Public:   fresh.private.Public().(ed25519.PublicKey),
+		Sealed:   k.ring.Seal(sealPurpose, fresh.private.Seed()),
+		UsedFrom: fresh.usedFrom,
+	}, now.Add(-(k.every - announced)))
+	if err != nil {
+		return fmt.Errorf("add a signing key: %w", err)
+	}
+	return k.load(ctx)
+}
+
+// drop forgets keys that were replaced longer ago than any token lives.
+func (k *signers) drop(ctx context.Context, set []signer, now time.Time) error {
+	var old []ids.Key
+	for i := range len(set) - 1 {
+		if now.Sub(set[i+1].usedFrom) > k.keep {
+			old = append(old, set[i].id)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	if err := k.store.DropSigningKeys(ctx, old); err != nil {
+		return fmt.Errorf("drop signing keys: %w", err)
+	}
+	return k.load(ctx)
+}
+
+// current returns the key to sign with: the newest in use.
+func (k *signers) current(now time.Time) (signer, error) {
+	for _, s := range slices.Backward(k.all()) {
+		if !s.usedFrom.After(now) {
+			return s, nil
+		}
+	}
+	// Only before Start, or when the clock went back by the age of all keys.
+	return signer{}, errors.New("no signing key is in use yet")
+}
+
+func (k *signers) all() []signer {
+	if set := k.set.Load(); set != nil {
+		return *set
+	}
+	return nil
+}
+
+// find returns the key of an id, asking the store about one that another
+// node may have made, at most once each reloadEvery.
+func (k *signers) find(ctx context.Context, id ids.Key, now time.Time) (ed25519.PublicKey, error) {
+	if pub, ok := k.known(id); ok {
+		return pub, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now.Sub(k.loaded) >= reloadEvery {
+		if err := k.load(ctx); err != nil {
+			return nil, err
+		}
+		k.loaded = now
+	}
+	if pub, ok := k.known(id); ok {
+		return pub, nil
+	}
+	return nil, errForeignToken
+}
+
+func (k *signers) known(id ids.Key) (ed25519.PublicKey, bool) {
+	for _, s := range k.all() {
+		if s.id == id {
+			return s.private.Public().(ed25519.PublicKey), true
+		}
+	}
+	return nil, false
+}
+
+type jwk struct {
+	Type  string `json:"kty"`
+	Curve string `json:"crv"`
+	Alg   string `json:"alg"`
+	Use   string `json:"use"`
+	ID    string `json:"kid"`
+	X     string `json:"x"`
+}
+
+// JWKS returns the public keys of access tokens, those that are announced but
+// do not sign yet too, as a JSON Web Key Set (RFC 7517, RFC 8037).
+func (s *Service) JWKS() []byte {
+	doc := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: []jwk{}}
+	for _, k := range s.signers.all() {
+		doc.Keys = append(doc.Keys, jwk{
+			Type: "OKP", Curve: "Ed25519", Alg: "EdDSA", Use: "sig", ID: k.id.String(),
+			X: base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey)),
+		})
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // strings only
+	}
+	return b
+}
+
+// ServeJWKS answers with JWKS.
+func (s *Service) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(jwksMaxAge.Seconds())))
+	_, _ = w.Write(s.JWKS()) // the client may have gone
+}

@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"chatd/internal/platform/ids"
+)
+
+// What auth needs of storage, one interface a family. One value may be all of
+// them. Every method may be called at once by any number of goroutines and,
+// for stores that several nodes share, nodes; each is one atomic step. Times
+// come back in UTC, exact to the microsecond.
+
+// FirstAdmin says when CreateAccount makes an administrator.
+type FirstAdmin uint8
+
+// When a new account is an administrator.
+const (
+	NeverAdmin   FirstAdmin = iota
+	AdminIfEmpty            // when there is no account yet; else a member
+	AdminIfNone             // when there is no administrator yet; else ErrBadSetupToken
+)
+
+// NewAccount is an account to be made.
+type NewAccount struct {
+	ID           ids.User
+	Email        string
+	EmailKey     string // unique
+	Username     string // unique
+	DisplayName  string // for the event only
+	PasswordHash string
+	FirstAdmin   FirstAdmin
+	Network      []byte // of the address it was made from; nil when unknown
+	CreatedAt    time.Time
+}
+
+// Accounts keeps accounts and their passwords.
+type Accounts interface {
+	// CreateAccount makes the account, its first session and the event
+	// AccountRegistered in one commit, and returns it with the role that it
+	// got. Of any number at once, on all nodes, one gets what FirstAdmin
+	// promises. ErrEmailTaken, ErrUsernameTaken (when both, this one),
+	// ErrBadSetupToken: then nothing is changed.
+	CreateAccount(ctx context.Context, a NewAccount, s Session) (Account, error)
+	// Account returns an account; ErrNoAccount.
+	Account(ctx context.Context, id ids.User) (Account, error)
+	// CredentialByEmail finds by the key of an address; ErrNoAccount.
+	CredentialByEmail(ctx context.Context, emailKey string) (Credential, error)
+	// CredentialByUsername finds by the lower-case name; ErrNoAccount.
+	CredentialByUsername(ctx context.Context, username string) (Credential, error)
+	// HasAdmin says whether there is an administrator, suspended ones too.
+	HasAdmin(ctx context.Context) (bool, error)
+	// ReplacePassword puts next in the place of old; nothing happens when the
+	// hash is no longer old.
+	ReplacePassword(ctx context.Context, id ids.User, old, next string) error
+	// KnowsNetwork says whether the account signed in from network at or
+	// after since.
+	KnowsNetwork(ctx context.Context, id ids.User, network []byte, since time.Time) (bool, error)
+}
+
+// Which says which sessions of a user to end.
+type Which struct {
+	Session ids.Session // zero: all of them
+	Reason  Reason
+	At      time.Time
+}
+
+// Sessions keeps who is signed in.
+type Sessions interface {
+	// CreateSession stores s and that its user signed in from network (nil
+	// when unknown). Of more than limit sessions of the user those unused
+	// longest are ended in the same commit, and returned.
+	CreateSession(ctx context.Context, s Session, network []byte, limit int) ([]ids.Session, error)
+	// Session returns a session that has not ended or expired by now;
+	// ErrNoSession.
+	Session(ctx context.Context, id ids.Session, now time.Time) (Session, error)
+	// SessionAccess returns whose session it is and what he may; ErrNoSession
+	// as for Session.
+	SessionAccess(ctx context.Context, id ids.Session, now time.Time) (Access, error)
+	// UserSessions returns a user's sessions that have not expired by now,
+	// the last used first.
+	UserSessions(ctx context.Context, user ids.User, now time.Time) ([]Session, error)
+	// ChangeSession calls change with the session and its account and stores
+	// what it made of Device, Address, LastUsedAt, ExpiresAt and Refresh;
+	// nobody else changes the session meanwhile. When change fails nothing is
+	// stored and its error returned. change may be called again after a
+	// conflict, so it must have no other effect. ErrNoSession also for one
+	// that has expired.
+	ChangeSession(ctx context.Context, id ids.Session, now time.Time, change func(s *Session, a Account) error) error
+	// EndSessions ends sessions of user, with an event SessionEnded each in
+	// the same commit, and returns those that it ended: none is no error.
+	EndSessions(ctx context.Context, user ids.User, w Which) ([]ids.Session, error)
+	// PurgeSessions forgets up to limit sessions that expired before now, and
+	// networks last seen before networksBefore, and returns how many.
+	PurgeSessions(ctx context.Context, now, networksBefore time.Time, limit int) (int, error)
+}
+
+// SigningKey is a stored key of access tokens.
+type SigningKey struct {
+	ID       ids.Key
+	Public   []byte
+	Sealed   []byte // the private key, sealed
+	UsedFrom time.Time
+}
+
+// Keys keeps the signing keys, oldest first.
+type Keys interface {
+	SigningKeys(ctx context.Context) ([]SigningKey, error)
+	// AddSigningKey stores k unless there is one whose UsedFrom is after
+	// unlessAfter: of two nodes that would both add one, one does.
+	AddSigningKey(ctx context.Context, k SigningKey, unlessAfter time.Time) error
+	// DropSigningKeys forgets keys; unknown ones are ignored.
+	DropSigningKeys(ctx context.Context, keys []ids.Key) error
+}
+
+// Change is one entry of the change log: an event as it was committed.
+type Change struct {
+	Pos     int64
+	Name    string // of authv1
+	Key     string // order is per key: the user's id
+	Time    time.Time
+	Payload []byte
+}
+
+// Changes is the log of what was committed, in an order in which an entry
+// becomes visible only after all lower ones.
+type Changes interface {
+	// Changes returns up to limit entries after a position, in order.
+	Changes(ctx context.Context, after int64, limit int) ([]Change, error)
+	// LastChange returns the position of the newest entry, 0 when there is none.
+	LastChange(ctx context.Context) (int64, error)
+}

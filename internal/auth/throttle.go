@@ -1,0 +1,63 @@
+package auth
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/limit"
+)
+
+// Rates are the budgets of what strangers may try. A budget with nothing in
+// it has the default.
+type Rates struct {
+	// Account is for sign-ins to one login, from wherever: 10, one more each
+	// 30 s.
+	Account limit.Rate
+	// Network is for sign-ins from one network, to whatever: 100, one more
+	// each 2 s.
+	Network limit.Rate
+	// Known is for sign-ins to one login from one network that the account
+	// signed in from within 30 days; it stands for the other two, so that no
+	// stranger can use it up: 30, one more each 10 s.
+	Known limit.Rate
+	// Register is for accounts made from one network: 500, one more each 2 s.
+	Register limit.Rate
+	// EmailTaken is how often one network may learn that an address has an
+	// account; then it cannot register at all for a while: 3 an hour.
+	EmailTaken limit.Rate
+}
+
+func (r Rates) withDefaults() Rates {
+	def(&r.Account, limit.Rate{Burst: 10, Per: 30 * time.Second})
+	def(&r.Network, limit.Rate{Burst: 100, Per: 2 * time.Second})
+	def(&r.Known, limit.Rate{Burst: 30, Per: 10 * time.Second})
+	def(&r.Register, limit.Rate{Burst: 500, Per: 2 * time.Second})
+	def(&r.EmailTaken, limit.Rate{Burst: 3, Per: 20 * time.Minute})
+	return r
+}
+
+// throttleLogin takes one try from the budgets that count. Unknown logins have
+// budgets too, so that the answer tells nothing.
+func (s *Service) throttleLogin(ctx context.Context, login string, network []byte, known bool) error {
+	account := hex.EncodeToString(s.mask(login))
+	if known {
+		return s.take(ctx, "auth/login/known/"+account+"/"+hex.EncodeToString(network), s.cfg.Rates.Known)
+	}
+	if err := s.take(ctx, "auth/login/network/"+hex.EncodeToString(network), s.cfg.Rates.Network); err != nil {
+		return err
+	}
+	return s.take(ctx, "auth/login/account/"+account, s.cfg.Rates.Account)
+}
+
+func (s *Service) take(ctx context.Context, key string, r limit.Rate) error {
+	return refusal(s.deps.Limiter.Allow(ctx, key, r))
+}
+
+func refusal(after time.Duration, ok bool) error {
+	if ok {
+		return nil
+	}
+	return ErrTooMany.With(errs.RetryAfter(after))
+}

@@ -1,0 +1,122 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
+)
+
+// Authenticate returns who an access token speaks for, with the role that the
+// account has now. ErrBadToken for every token that is not good: forged,
+// another server's, expired, of a session that has ended. ErrNotCaughtUp when
+// this node cannot know which sessions have ended. What was verified is
+// remembered by hash until the token or its session ends, so the usual call
+// reads nothing.
+func (s *Service) Authenticate(ctx context.Context, token string) (principal.Principal, error) {
+	if len(token) > maxToken {
+		return principal.Principal{}, ErrBadToken
+	}
+	if err := s.fresh(ctx); err != nil {
+		return principal.Principal{}, err
+	}
+	hash := sha256.Sum256([]byte(token))
+	v, a, hit := s.verified.find(hash)
+	if hit == miss {
+		var err error
+		if v, err = s.tokens.read(ctx, token); err != nil {
+			return principal.Principal{}, err
+		}
+	}
+	if !s.cfg.Now().Before(v.expires) {
+		return principal.Principal{}, ErrBadToken
+	}
+	if hit != whole {
+		epoch := s.verified.now()
+		var err error
+		a, err = s.deps.Sessions.SessionAccess(ctx, v.session, s.now())
+		if errors.Is(err, ErrNoSession) {
+			return principal.Principal{}, ErrBadToken
+		}
+		if err != nil {
+			return principal.Principal{}, fmt.Errorf("authenticate: %w", err)
+		}
+		if a.User != v.user || a.State != Active {
+			return principal.Principal{}, ErrBadToken
+		}
+		s.verified.add(hash, v, a, epoch)
+	}
+	return principal.Principal{User: v.user, Session: v.session, Role: a.Role, Expires: v.expires}, nil
+}
+
+// cache remembers verified tokens and what their sessions may, both bounded:
+// what was used longest ago goes first and is read again when needed.
+type cache struct {
+	mu     sync.Mutex
+	tokens *simplelru.LRU[[sha256.Size]byte, verified]
+	access *simplelru.LRU[ids.Session, Access]
+	epoch  uint64 // raised by every revocation
+}
+
+type hit uint8
+
+const (
+	miss  hit = iota
+	token     // the token is known, its session must be read
+	whole
+)
+
+func newCache(size int) *cache {
+	c := &cache{}
+	// Errors are for sizes below one only.
+	c.tokens, _ = simplelru.NewLRU[[sha256.Size]byte, verified](max(size, 1), nil)
+	c.access, _ = simplelru.NewLRU[ids.Session, Access](max(size, 1), nil)
+	return c
+}
+
+func (c *cache) find(hash [sha256.Size]byte) (verified, Access, hit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.tokens.Get(hash)
+	if !ok {
+		return v, Access{}, miss
+	}
+	a, ok := c.access.Get(v.session)
+	if !ok {
+		return v, a, token
+	}
+	return v, a, whole
+}
+
+func (c *cache) now() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
+}
+
+// add remembers what was read since epoch; when a session has been revoked
+// meanwhile, the reading may be older than that and is not remembered.
+func (c *cache) add(hash [sha256.Size]byte, v verified, a Access, epoch uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.epoch != epoch {
+		return
+	}
+	c.tokens.Add(hash, v)
+	c.access.Add(v.session, a)
+}
+
+func (c *cache) forget(sessions []ids.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for _, id := range sessions {
+		c.access.Remove(id)
+	}
+}
