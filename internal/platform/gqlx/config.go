@@ -78,6 +78,9 @@ type Config struct {
 	// left out of error messages too.
 	Introspection bool
 	Log           zerolog.Logger
+	// Denied says why a context has no principal, for operations that need
+	// one; nil, or a nil answer, is errs.ErrUnauthenticated.
+	Denied func(ctx context.Context) error
 	// Before is called once before each query and mutation runs, after all
 	// checks, and may put things into the context. May be nil.
 	Before func(ctx context.Context, d *Document) context.Context

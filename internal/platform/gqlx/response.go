@@ -1,8 +1,6 @@
 package gqlx
 
-import (
-	"encoding/json"
-)
+import "encoding/json"
 
 // Request is one GraphQL request, whatever it came in by. Decode JSON numbers
 // of Variables with UseNumber, so that integers arrive exactly.
@@ -33,6 +31,12 @@ func (e Error) Code() string {
 	return c
 }
 
+// RequestID returns the error's extensions.requestId.
+func (e Error) RequestID() string {
+	id, _ := e.Extensions["requestId"].(string)
+	return id
+}
+
 // Response is the answer to one operation. A Response that was refused has
 // only errors and no data entry: nothing of it ran.
 type Response struct {
@@ -44,10 +48,3 @@ type Response struct {
 
 // Refused says whether the operation never ran.
 func (r *Response) Refused() bool { return r.Data == nil }
-
-// HTTPStatus is the status for application/graphql-response+json.
-func (r *Response) HTTPStatus() int { return r.status }
-
-// MarshalJSON writes the response as the GraphQL specification says: errors
-// first, data only when the operation ran.
-func (r *Response) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }

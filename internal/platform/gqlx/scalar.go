@@ -32,12 +32,9 @@ func (t *Time) UnmarshalGraphQL(input any) error {
 	if !ok {
 		return errTime
 	}
-	v, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return errTime
-	}
-	t.Time = v.UTC()
-	return nil
+	v, err := parseTime(s)
+	t.Time = v
+	return err
 }
 
 // MarshalJSON writes the instant in UTC, cut to milliseconds.
@@ -45,4 +42,14 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	b := append(make([]byte, 0, len(timeLayout)+2), '"')
 	b = t.UTC().AppendFormat(b, timeLayout)
 	return append(b, '"'), nil
+}
+
+// parseTime reads a time of the years 1 to 9999, so that it can be written
+// back.
+func parseTime(s string) (time.Time, error) {
+	v, err := time.Parse(time.RFC3339Nano, s)
+	if v = v.UTC(); err != nil || v.Year() < 1 || v.Year() > 9999 {
+		return time.Time{}, errTime
+	}
+	return v, nil
 }
