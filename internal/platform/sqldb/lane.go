@@ -1,0 +1,237 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+)
+
+// attempts is how often work is tried that another transaction got in the way
+// of.
+const attempts = 8
+
+// Lane takes jobs one after the other. Jobs that have come together share one
+// commit: each can fail alone, none is answered before the commit, and when the
+// commit fails all of them do.
+type Lane struct {
+	db      *DB
+	queue   *queue
+	stopped chan struct{}
+
+	// The committer's own.
+	session *session
+	tend    func(ctx context.Context, s *session) time.Duration // between groups
+	buf     []*job
+	last    time.Time // when the last group was answered
+	rows    int       // how many jobs it had
+}
+
+func newLane(d *DB) *Lane {
+	l := &Lane{db: d, queue: newQueue(d.cfg.Queue), stopped: make(chan struct{})}
+	if d.engine == SQLite {
+		l.tend = (&wal{path: d.cfg.Path + "-wal"}).tend
+	}
+	return l
+}
+
+// Write is as DB.Write, in this lane's order.
+func (l *Lane) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	return l.do(ctx, &job{fn: fn, done: make(chan struct{})})
+}
+
+func (l *Lane) do(ctx context.Context, j *job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.queue.put(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+	}
+	if j.state.CompareAndSwap(waiting, abandoned) {
+		return ctx.Err()
+	}
+	<-j.done // it has begun, and its end is near
+	return j.err
+}
+
+func (l *Lane) close() {
+	l.queue.close()
+	<-l.stopped
+}
+
+// run is the committer. It ends when the queue is closed and empty.
+func (l *Lane) run() {
+	defer close(l.stopped)
+	defer func() { l.drop(false) }()
+	var again time.Duration // when tending is due although nothing is written
+	for {
+		have, closed := l.queue.await(1, again)
+		if have == 0 && closed {
+			return
+		}
+		if have > 0 {
+			l.gather()
+			l.buf = l.queue.take(l.buf, l.db.cfg.Group)
+			l.group(l.buf)
+			clear(l.buf)
+		}
+		if again = 0; l.tend != nil && l.session != nil {
+			again = l.tend(context.Background(), l.session)
+		}
+	}
+}
+
+// gather waits a little for more jobs to share the coming commit. It does so
+// only while commits follow each other within a millisecond, and only for as
+// many as are likely to come: those that the last commit answered and those
+// that came meanwhile. So who writes alone waits for nobody.
+func (l *Lane) gather() {
+	if time.Since(l.last) >= gatherTime {
+		return
+	}
+	l.queue.await(min(l.rows, gatherRows, l.db.cfg.Group), gatherTime)
+}
+
+// group commits jobs together and answers them.
+func (l *Lane) group(jobs []*job) {
+	n := 0
+	for _, j := range jobs {
+		if j.state.CompareAndSwap(waiting, begun) {
+			jobs[n] = j
+			n++
+		}
+	}
+	if jobs = jobs[:n]; n > 0 {
+		l.attempt(jobs)
+	}
+	l.last, l.rows = time.Now(), n+l.queue.len()
+	for _, j := range jobs {
+		close(j.done)
+	}
+}
+
+// attempt commits jobs, again and again while others are in the way.
+func (l *Lane) attempt(jobs []*job) {
+	ctx := context.Background()
+	if l.db.engine == PostgreSQL {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.db.cfg.Timeout)
+		defer cancel()
+	}
+	err := retry(ctx, func() error {
+		err := l.commit(ctx, parts(jobs))
+		if errors.Is(err, errSplit) {
+			err = l.commit(ctx, split(jobs))
+		}
+		return err
+	})
+	if err != nil {
+		l.db.counts.failed.Add(1)
+		for _, j := range jobs {
+			j.err = err
+		}
+	}
+	if err != nil || l.db.sick.Load() != nil {
+		l.db.feel(err)
+	}
+}
+
+// retry calls try again while another transaction was in the way.
+func retry(ctx context.Context, try func() error) error {
+	err := try()
+	for n := 1; n < attempts && conflict(err); n++ {
+		pause := rand.Int64N(int64(2 * time.Millisecond << min(n, 5))) //nolint:gosec // Not a secret.
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(pause)):
+		}
+		err = try()
+	}
+	return err
+}
+
+// commit runs parts in one transaction. An error is that of them all, and
+// everything is undone; otherwise each job has its own.
+func (l *Lane) commit(ctx context.Context, all []part) error {
+	var err error
+	if l.session, err = l.db.begin(ctx, l.session); err != nil {
+		return err
+	}
+	g := group{session: l.session, ctx: ctx, shared: len(all) > 1}
+	if err = g.run(all); err == nil {
+		if _, err = l.session.exec(ctx, "COMMIT"); err == nil {
+			l.db.committed(g.txs)
+			return nil
+		}
+		err = fmt.Errorf("committing: %w", err)
+	}
+	l.rollback(ctx, err)
+	for i := len(g.txs) - 1; i >= 0; i-- {
+		g.txs[i].undone()
+	}
+	if g.lonely != nil {
+		g.lonely.fail(err)
+		return nil
+	}
+	return err
+}
+
+// rollback ends the transaction after err. SQLite may have rolled back by
+// itself, which the next begin finds out; a connection to PostgreSQL that
+// cannot say ROLLBACK is of no more use.
+func (l *Lane) rollback(ctx context.Context, err error) {
+	_, failed := l.session.exec(context.WithoutCancel(ctx), "ROLLBACK")
+	if l.db.engine == PostgreSQL && failed != nil {
+		l.drop(true)
+	}
+}
+
+func (l *Lane) drop(broken bool) {
+	if l.session != nil {
+		l.session.release(broken)
+		l.session = nil
+	}
+}
+
+// committed counts a commit and calls what waits for it.
+func (d *DB) committed(txs []*Tx) {
+	d.counts.commits.Add(1)
+	for _, tx := range txs {
+		d.counts.jobs.Add(uint64(tx.jobs))
+		for _, fn := range tx.after {
+			d.call(fn)
+		}
+	}
+}
+
+// call calls a job's callback. A panic there must not end the committer, with
+// everybody's writes; the commit stands either way.
+func (d *DB) call(fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.cfg.Log.Error().Any("panic", v).Bytes("stack", debug.Stack()).Msg("panic after a commit")
+		}
+	}()
+	fn()
+}
+
+// feel remembers whether the last commit went well and says so when that
+// changes.
+func (d *DB) feel(err error) {
+	if err == nil {
+		d.sick.Store(nil)
+		d.cfg.Log.Warn().Str("engine", string(d.engine)).Msg("database takes writes again")
+		return
+	}
+	if d.sick.Swap(&err) == nil {
+		d.cfg.Log.Warn().Str("engine", string(d.engine)).Err(err).Msg("database refuses writes")
+	}
+}

@@ -1,0 +1,167 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// migrateTime bounds the waiting for another node that migrates.
+const migrateTime = 2 * time.Minute
+
+// Migrate applies the steps of a set that the database does not have yet, each
+// in a transaction of its own. fsys holds them at its root: NNNN_name.sql for
+// every engine, NNNN_name.sqlite.sql or NNNN_name.postgres.sql instead of it
+// for one, each with "-- +goose Up". What was applied stands in the table
+// SET_migrations. A database that has steps which fsys does not is left alone:
+// ErrNewerSchema. Several nodes may call it at once on PostgreSQL. A database
+// that is up to date costs one query.
+func (d *DB) Migrate(ctx context.Context, set string, fsys fs.FS) error {
+	steps, err := d.steps(fsys)
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", set, err)
+	}
+	pending, err := d.pending(ctx, set, steps)
+	if err != nil || !pending {
+		return err
+	}
+	pool, done, err := d.migrationPool(ctx, set)
+	if err != nil {
+		return fmt.Errorf("migrating %s: %w", set, d.translate(err))
+	}
+	defer done()
+	// Another node may have been here meanwhile.
+	if pending, err = d.pending(ctx, set, steps); err != nil || !pending {
+		return err
+	}
+	dialect := goose.DialectSQLite3
+	if d.engine == PostgreSQL {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, pool, steps,
+		goose.WithTableName(set+"_migrations"), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", set, err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrating %s: %w", set, d.translate(err))
+	}
+	return nil
+}
+
+// pending says whether the set has steps that the database does not.
+func (d *DB) pending(ctx context.Context, set string, steps steps) (bool, error) {
+	var has sql.NullInt64
+	err := d.QueryRow(ctx, "SELECT max(version_id) FROM "+set+"_migrations").Scan(&has)
+	if err != nil && !noTable(err) {
+		return false, fmt.Errorf("reading the version of %s: %w", set, err)
+	}
+	if knows := steps.last(); has.Int64 > knows {
+		return false, fmt.Errorf("%w: its %s tables are at version %d, this program knows %d",
+			ErrNewerSchema, set, has.Int64, knows)
+	}
+	return has.Int64 < steps.last(), nil
+}
+
+func noTable(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == "42P01"
+	}
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_ERROR && strings.Contains(e.Error(), "no such table")
+}
+
+// migrationPool returns connections for migrating, without a time limit on
+// statements, and on PostgreSQL under a lock that no other node has.
+func (d *DB) migrationPool(ctx context.Context, set string) (*sql.DB, func(), error) {
+	if d.engine == SQLite {
+		pool, err := d.sqlitePool("_txlock=immediate", 1)
+		return pool, func() { _ = pool.Close() }, err
+	}
+	pool, err := d.postgresPool(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	done := func() { _ = pool.Close() }
+	ctx, cancel := context.WithTimeout(ctx, migrateTime)
+	defer cancel()
+	conn, err := pool.Conn(ctx)
+	if err == nil {
+		_, err = conn.ExecContext(ctx, "SELECT pg_advisory_lock("+advisory+")", "migrations of "+set)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return pool, func() {
+		(&session{conn: conn}).release(true) // ending the session ends the lock
+		done()
+	}, nil
+}
+
+// steps are the files of a set that are for one engine.
+type steps struct {
+	fs.FS
+	names []string
+}
+
+// steps picks each version's file: the engine's own, else the common one.
+func (d *DB) steps(fsys fs.FS) (steps, error) {
+	files, err := fs.Glob(fsys, "*.sql")
+	if err != nil {
+		return steps{}, err
+	}
+	own := make(map[int64]bool)
+	kept := files[:0:0]
+	for _, pass := range []string{string(d.engine), ""} {
+		for _, name := range files {
+			version, err := goose.NumericComponent(name)
+			if err != nil {
+				return steps{}, fmt.Errorf("%s: %w", name, err)
+			}
+			// NNNN_name.sql has no second extension.
+			engine := strings.TrimPrefix(path.Ext(strings.TrimSuffix(name, ".sql")), ".")
+			if engine != pass || own[version] && pass == "" {
+				continue
+			}
+			own[version] = own[version] || pass != ""
+			kept = append(kept, name)
+		}
+	}
+	return steps{fsys, kept}, nil
+}
+
+// Glob is what goose asks for its files.
+func (s steps) Glob(pattern string) ([]string, error) {
+	var names []string
+	for _, name := range s.names {
+		ok, err := path.Match(pattern, name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (s steps) last() int64 {
+	var last int64
+	for _, name := range s.names {
+		if v, err := goose.NumericComponent(name); err == nil {
+			last = max(last, v)
+		}
+	}
+	return last
+}
