@@ -1,0 +1,128 @@
+package chatgraph
+
+import (
+	"context"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"chatd/internal/chat"
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+)
+
+// groups opens conversations and changes who is in them.
+type groups interface {
+	OpenDirect(ctx context.Context, viewer, with ids.User) (chat.View, error)
+	CreateGroup(ctx context.Context, viewer ids.User, g chat.NewGroup) (chat.View, error)
+	AddMembers(ctx context.Context, viewer ids.User, conv ids.Conversation, users []ids.User) (chat.View, error)
+	Leave(ctx context.Context, viewer ids.User, conv ids.Conversation) error
+}
+
+// ConversationPayload is the answer of mutations that return a conversation.
+type ConversationPayload struct{ c *Conversation }
+
+// Conversation resolves conversation.
+func (p *ConversationPayload) Conversation() *Conversation { return p.c }
+
+func (g *Graph) conversationPayload(v chat.View, err error) (*ConversationPayload, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &ConversationPayload{g.conversationNodes([]chat.View{v})[0]}, nil
+}
+
+// OKPayload is the answer of mutations that return nothing.
+type OKPayload struct{}
+
+// OK resolves ok.
+func (OKPayload) OK() bool { return true }
+
+// OpenDirectConversation resolves openDirectConversation.
+func (m *Mutation) OpenDirectConversation(ctx context.Context, args struct {
+	Input struct{ UserID graphql.ID }
+},
+) (*ConversationPayload, error) {
+	who, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	with, ok := ids.ParseUser(string(args.Input.UserID))
+	if !ok {
+		return nil, chat.ErrNoUser
+	}
+	return m.g.conversationPayload(m.g.Chat.OpenDirect(ctx, who, with))
+}
+
+// CreateGroupInput is the input of createGroup.
+type CreateGroupInput struct {
+	Name        string
+	Description *string
+	MemberIDs   *[]graphql.ID
+	Visibility  *string
+}
+
+// CreateGroup resolves createGroup.
+func (m *Mutation) CreateGroup(ctx context.Context, args struct{ Input CreateGroupInput }) (*ConversationPayload, error) {
+	who, err := viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := chat.NewGroup{
+		Name:        args.Input.Name,
+		Description: str(args.Input.Description),
+		Public:      str(args.Input.Visibility) == "PUBLIC",
+	}
+	if args.Input.MemberIDs != nil {
+		if in.Members, err = users(*args.Input.MemberIDs, "input.memberIds"); err != nil {
+			return nil, err
+		}
+	}
+	return m.g.conversationPayload(m.g.Chat.CreateGroup(ctx, who, in))
+}
+
+// AddMembersInput is the input of addMembers.
+type AddMembersInput struct {
+	ConversationID graphql.ID
+	UserIDs        []graphql.ID
+}
+
+// AddMembers resolves addMembers.
+func (m *Mutation) AddMembers(ctx context.Context, args struct{ Input AddMembersInput }) (*ConversationPayload, error) {
+	who, conv, err := callerAt(ctx, args.Input.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	add, err := users(args.Input.UserIDs, "input.userIds")
+	if err != nil {
+		return nil, err
+	}
+	return m.g.conversationPayload(m.g.Chat.AddMembers(ctx, who, conv, add))
+}
+
+// LeaveConversation resolves leaveConversation.
+func (m *Mutation) LeaveConversation(ctx context.Context, args struct {
+	Input struct{ ConversationID graphql.ID }
+},
+) (*OKPayload, error) {
+	who, conv, err := callerAt(ctx, args.Input.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.g.Chat.Leave(ctx, who, conv); err != nil {
+		return nil, err
+	}
+	return &OKPayload{}, nil
+}
+
+// users reads ids. What is no id names no user.
+func users(from []graphql.ID, field string) ([]ids.User, error) {
+	out := make([]ids.User, len(from))
+	for i, s := range from {
+		id, ok := ids.ParseUser(string(s))
+		if !ok {
+			return nil, chat.ErrNoUser.With(errs.Field(field))
+		}
+		out[i] = id
+	}
+	return out, nil
+}
