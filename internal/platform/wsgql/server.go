@@ -1,0 +1,211 @@
+package wsgql
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"chatd/internal/platform/fanout"
+	"chatd/internal/platform/limit"
+	"chatd/internal/platform/principal"
+)
+
+// Protocol is the WebSocket subprotocol that is served.
+const Protocol = "graphql-transport-ws"
+
+// Authenticator tells whose an access token is. An error of the kinds
+// Unavailable, RateLimited and Internal closes the socket with 1013, so that the client comes
+// back; any other with 4403. The context ends after Config.InitTimeout.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (principal.Principal, error)
+}
+
+// Deps are what a Server works with; all are required.
+type Deps struct {
+	Engine  Engine
+	Auth    Authenticator
+	Limiter limit.Limiter // counts new sockets per network
+	Log     zerolog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Config tunes a Server. Zero values are the defaults given beside them.
+type Config struct {
+	// Server, Version, SchemaVersion and Capabilities are told in connection_ack.
+	Server, Version, SchemaVersion string
+	Capabilities                   map[string]any
+
+	// AllowedOrigins are the origins ("https://app.example.org") of pages that
+	// may connect, beside those of the same host and port.
+	AllowedOrigins []string
+
+	InitTimeout  time.Duration // 10 s, from the upgrade to connection_init
+	PingEvery    time.Duration // 25 s
+	PongWait     time.Duration // 10 s without any sign of life after a ping
+	WriteTimeout time.Duration // 10 s for one blocked write of at most 64 KiB
+	Linger       time.Duration // 1 s for the peer to answer a close frame
+	DrainGrace   time.Duration // 5 s for running operations at Drain
+	DrainSpread  time.Duration // 2 s over which Drain closes sockets
+
+	InitBytes    int64 // 8 KiB, the longest message before connection_ack
+	MessageBytes int64 // 256 KiB, after it
+	UnsentBytes  int   // 1 MiB a socket
+	UnsentCount  int   // 4,096 entries a socket
+	InFlight     int   // 32 queries and mutations a socket; beyond it reading waits
+	CatchUps     int   // 64 replays at once on the server; others wait for their turn
+
+	// What follows is lifted by Unlimited, which is for benchmarks.
+	Unlimited         bool
+	Subscriptions     int        // 100 a socket
+	SocketsPerUser    int        // 20
+	SocketsPerNetwork int        // 256 that nobody has signed in on
+	ConnectRate       limit.Rate // 600 at once, 20 a second, a network
+	MessageRate       limit.Rate // 400 at once, 100 a second, a socket
+}
+
+func (c Config) withDefaults() Config {
+	duration := func(p *time.Duration, d time.Duration) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	count := func(p *int, n int) {
+		if *p <= 0 {
+			*p = n
+		}
+	}
+	rate := func(p *limit.Rate, r limit.Rate) {
+		if *p == (limit.Rate{}) {
+			*p = r
+		}
+	}
+	duration(&c.InitTimeout, 10*time.Second)
+	duration(&c.PingEvery, 25*time.Second)
+	duration(&c.PongWait, 10*time.Second)
+	duration(&c.WriteTimeout, 10*time.Second)
+	duration(&c.Linger, time.Second)
+	duration(&c.DrainGrace, 5*time.Second)
+	duration(&c.DrainSpread, 2*time.Second)
+	count(&c.UnsentBytes, 1<<20)
+	count(&c.UnsentCount, 4096)
+	count(&c.InFlight, 32)
+	count(&c.CatchUps, 64)
+	count(&c.Subscriptions, 100)
+	count(&c.SocketsPerUser, 20)
+	count(&c.SocketsPerNetwork, 256)
+	rate(&c.ConnectRate, limit.Rate{Burst: 600, Per: 50 * time.Millisecond})
+	rate(&c.MessageRate, limit.Rate{Burst: 400, Per: 10 * time.Millisecond})
+	if c.InitBytes <= 0 {
+		c.InitBytes = 8 << 10
+	}
+	if c.MessageBytes <= 0 {
+		c.MessageBytes = 256 << 10
+	}
+	return c
+}
+
+// Server serves sockets. Make it with New; ServeHTTP, EndSessions and Drain
+// may be called at once.
+type Server struct {
+	Deps
+	cfg          Config
+	capabilities json.RawMessage
+	origins      map[string]struct{}
+	bounds       fanout.Bounds
+	metrics      *metrics
+	registry     registry
+	queue        flushQueue
+	wheel        wheel
+	catchUps     chan struct{} // a place for each replay
+
+	start   sync.Once
+	stop    chan struct{} // closed when Drain is through
+	workers sync.WaitGroup
+}
+
+// New returns a Server that starts its goroutines with the first socket and
+// ends them with Drain. It panics when the capabilities are no JSON or the
+// metrics are registered already: both are mistakes of the program.
+func New(d Deps, cfg Config) *Server {
+	cfg = cfg.withDefaults()
+	s := &Server{Deps: d, cfg: cfg, stop: make(chan struct{}), origins: map[string]struct{}{}}
+	s.bounds = fanout.Bounds{Count: cfg.UnsentCount, Bytes: cfg.UnsentBytes}
+	var err error
+	if s.capabilities, err = json.Marshal(cfg.Capabilities); err != nil {
+		panic("wsgql: capabilities: " + err.Error())
+	}
+	for _, o := range cfg.AllowedOrigins {
+		s.origins[normalOrigin(o)] = struct{}{}
+	}
+	s.catchUps = make(chan struct{}, cfg.CatchUps)
+	s.registry.init()
+	s.queue.init()
+	s.wheel.init(min(cfg.InitTimeout, cfg.PingEvery, cfg.PongWait) / 8)
+	s.metrics = newMetrics(s)
+	d.Metrics.MustRegister(s.metrics)
+	return s
+}
+
+// run starts the flushers and the wheel.
+func (s *Server) run() {
+	n := flushers()
+	s.queue.workers = n
+	for i := range n {
+		s.workers.Go(func() { newFlusher(s, i).run() })
+	}
+	s.workers.Go(func() { s.wheel.run(s.stop, s.queue.nudge) })
+}
+
+// ServeHTTP upgrades the request to a socket, or refuses it: 403 for a foreign
+// origin, 429 when the network has too many sockets, 503 while draining.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.originAllowed(r) {
+		s.refuse(w, "origin", http.StatusForbidden, "This page may not connect here.")
+		return
+	}
+	network := principal.ClientFrom(r.Context()).Network()
+	if !s.cfg.Unlimited && network != "" {
+		if _, ok := s.Limiter.Allow(r.Context(), "ws.connect/"+network, s.cfg.ConnectRate); !ok {
+			s.refuse(w, "rate", http.StatusTooManyRequests, "Too many connections. Try again later.")
+			return
+		}
+	}
+	sock := newSocket(s, r, network)
+	switch err := s.registry.add(sock, s.perNetwork()); err {
+	case nil:
+	case errDraining:
+		s.refuse(w, "draining", http.StatusServiceUnavailable, "The server is restarting.")
+		return
+	default:
+		s.refuse(w, "network", http.StatusTooManyRequests, "Too many connections. Try again later.")
+		return
+	}
+	s.start.Do(s.run)
+	if err := sock.upgrade(w, r); err != nil {
+		s.metrics.refused.WithLabelValues("handshake").Inc()
+		sock.cancel()
+		sock.release()
+		return
+	}
+	go sock.serve()
+}
+
+func (s *Server) perNetwork() int {
+	if s.cfg.Unlimited {
+		return 0
+	}
+	return s.cfg.SocketsPerNetwork
+}
+
+func (s *Server) refuse(w http.ResponseWriter, why string, status int, text string) {
+	s.metrics.refused.WithLabelValues(why).Inc()
+	if status != http.StatusForbidden {
+		w.Header().Set("Retry-After", "5")
+	}
+	http.Error(w, text, status)
+}
