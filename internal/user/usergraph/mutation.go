@@ -1,0 +1,91 @@
+package usergraph
+
+import (
+	"context"
+	"time"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/principal"
+	"chatd/internal/user"
+)
+
+// Mutation resolves user's fields of the root type Mutation.
+type Mutation struct{ service *user.Service }
+
+// NewMutation returns the resolvers over a service.
+func NewMutation(service *user.Service) *Mutation { return &Mutation{service: service} }
+
+type updateProfileInput struct {
+	DisplayName     graphql.NullString
+	Bio             graphql.NullString
+	StatusText      graphql.NullString
+	StatusEmoji     graphql.NullString
+	StatusExpiresAt nullTime
+	TimeZone        graphql.NullString
+	Locale          graphql.NullString
+}
+
+// UpdateProfile resolves Mutation.updateProfile.
+func (m *Mutation) UpdateProfile(
+	ctx context.Context, args struct{ Input updateProfileInput },
+) (*UpdateProfilePayload, error) {
+	viewer, ok := principal.From(ctx)
+	if !ok {
+		return nil, errs.ErrUnauthenticated
+	}
+	in := args.Input
+	p, err := m.service.Update(ctx, viewer.User, user.Patch{
+		DisplayName: patch(in.DisplayName), Bio: patch(in.Bio), StatusText: patch(in.StatusText),
+		StatusEmoji: patch(in.StatusEmoji), StatusExpiresAt: in.StatusExpiresAt.patch(),
+		TimeZone: patch(in.TimeZone), Locale: patch(in.Locale),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &UpdateProfilePayload{newUser(p, m.service.Now())}, nil
+}
+
+// patch turns what was left out into nil and null into the empty value.
+func patch(s graphql.NullString) *string {
+	if s.Set && s.Value == nil {
+		return new(string)
+	}
+	return s.Value
+}
+
+// UpdateProfilePayload is the changed profile.
+type UpdateProfilePayload struct{ user *User }
+
+// User resolves UpdateProfilePayload.user.
+func (p *UpdateProfilePayload) User() *User { return p.user }
+
+// nullTime is a Time of which one can tell whether it was left out or null.
+type nullTime struct {
+	value gqlx.Time // zero for null
+	set   bool
+}
+
+// ImplementsGraphQLType ties the type to the scalar of its name.
+func (nullTime) ImplementsGraphQLType(name string) bool { return name == "Time" }
+
+// Nullable tells the library to hand over null as well.
+func (*nullTime) Nullable() {}
+
+// UnmarshalGraphQL reads null or a time.
+func (t *nullTime) UnmarshalGraphQL(input any) error {
+	t.set = true
+	if input == nil {
+		return nil
+	}
+	return t.value.UnmarshalGraphQL(input)
+}
+
+func (t nullTime) patch() *time.Time {
+	if !t.set {
+		return nil
+	}
+	return &t.value.Time
+}

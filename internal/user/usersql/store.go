@@ -1,0 +1,212 @@
+package usersql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatd/internal/platform/bus"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/sqldb"
+	"chatd/internal/user"
+	"chatd/internal/user/userv1"
+)
+
+// Store is a user.Store.
+type Store struct {
+	db       *sqldb.DB
+	updates  *sqldb.Lane
+	onCommit func()
+}
+
+var _ user.Store = (*Store)(nil)
+
+// New returns a store over a database that has been migrated.
+func New(db *sqldb.DB) *Store {
+	return &Store{db: db, updates: db.Lane("user"), onCommit: func() {}}
+}
+
+// OnCommit has fn called after each commit that wrote to the log. It must not
+// block, and must be named before the first write.
+func (s *Store) OnCommit(fn func()) { s.onCommit = fn }
+
+const columns = `p.id, p.username, p.display_name, p.bio, p.status_text, p.status_emoji,
+	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at`
+
+func scan(row sqldb.Row) (user.Profile, error) {
+	var p user.Profile
+	var created, updated int64
+	var expires sql.NullInt64
+	err := row.Scan(&p.ID, &p.Username, &p.DisplayName, &p.Bio, &p.Status.Text, &p.Status.Emoji,
+		&expires, &p.TimeZone, &p.Locale, &created, &updated)
+	p.CreatedAt, p.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	if expires.Valid {
+		p.Status.ExpiresAt = time.UnixMicro(expires.Int64).UTC()
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = user.ErrNoUser
+	}
+	return p, err
+}
+
+// Create implements user.Store.
+func (s *Store) Create(ctx context.Context, p user.Profile) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(ctx, `INSERT INTO user_profiles
+			(id, username, display_name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT DO NOTHING`,
+			p.ID, p.Username, p.DisplayName, p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro())
+		if err != nil {
+			return fmt.Errorf("insert the profile: %w", err)
+		}
+		if n == 0 {
+			var one int
+			err := tx.QueryRow(ctx, `SELECT 1 FROM user_profiles WHERE id = $1`, p.ID).Scan(&one)
+			if errors.Is(err, sql.ErrNoRows) {
+				return user.ErrUsernameTaken
+			}
+			return err
+		}
+		return addTerms(ctx, tx, p)
+	})
+}
+
+func addTerms(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
+	for _, term := range user.Terms(p.Username, p.DisplayName) {
+		if _, err := tx.Exec(ctx, `INSERT INTO user_terms (term, user_id) VALUES ($1, $2)`, term, p.ID); err != nil {
+			return fmt.Errorf("insert a term: %w", err)
+		}
+	}
+	return nil
+}
+
+// Profiles implements user.Store.
+func (s *Store) Profiles(ctx context.Context, of []ids.User) ([]user.Profile, error) {
+	const most = 128 // in one read
+	var all []user.Profile
+	for len(of) > 0 {
+		part := of[:min(len(of), most)]
+		of = of[len(part):]
+		n := padded(len(part))
+		args := make([]any, n)
+		for i := range args {
+			args[i] = part[min(i, len(part)-1)]
+		}
+		q := `SELECT ` + columns + ` FROM user_profiles p WHERE p.id IN (` + parameters(n) + `)`
+		rows, err := s.db.Query(ctx, q, args...)
+		found, err := sqldb.Collect(rows, err, scan)
+		if err != nil {
+			return nil, fmt.Errorf("select profiles: %w", err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// padded rounds n up to a power of two, so that there are few statements to
+// keep prepared. What is too much repeats the last argument.
+func padded(n int) int {
+	size := 1
+	for size < n {
+		size *= 2
+	}
+	return size
+}
+
+func parameters(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(i + 1))
+	}
+	return b.String()
+}
+
+// ByUsername implements user.Store.
+func (s *Store) ByUsername(ctx context.Context, username string) (user.Profile, error) {
+	p, err := scan(s.db.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.username = $1`, username))
+	if err != nil {
+		return user.Profile{}, fmt.Errorf("select a profile by name: %w", err)
+	}
+	return p, nil
+}
+
+// Update implements user.Store.
+func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profile) error) (user.Profile, error) {
+	var p user.Profile
+	err := s.updates.Write(ctx, func(tx *sqldb.Tx) error {
+		var pos int64
+		err := tx.QueryRow(ctx, `UPDATE user_position SET pos = pos + 1 WHERE one = 1 RETURNING pos`).Scan(&pos)
+		if err != nil {
+			return fmt.Errorf("take a position: %w", err)
+		}
+		p, err = scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.id = $1`, id))
+		if err != nil {
+			return fmt.Errorf("select the profile: %w", err)
+		}
+		before := p
+		if err := change(&p); err != nil {
+			return err
+		}
+		return s.replace(ctx, tx, pos, before, p)
+	})
+	if err != nil {
+		return user.Profile{}, err
+	}
+	return p, nil
+}
+
+func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p user.Profile) error {
+	expires := sql.NullInt64{Int64: p.Status.ExpiresAt.UnixMicro(), Valid: !p.Status.ExpiresAt.IsZero()}
+	_, err := tx.Exec(ctx, `UPDATE user_profiles SET display_name = $2, bio = $3, status_text = $4,
+		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9 WHERE id = $1`,
+		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("update the profile: %w", err)
+	}
+	if p.DisplayName != before.DisplayName {
+		if _, err := tx.Exec(ctx, `DELETE FROM user_terms WHERE user_id = $1`, p.ID); err != nil {
+			return fmt.Errorf("delete terms: %w", err)
+		}
+		if err := addTerms(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	e := user.Updated(p)
+	_, err = tx.Exec(ctx, `INSERT INTO user_changes (pos, name, key, at, payload) VALUES ($1, $2, $3, $4, $5)`,
+		pos, e.Name, e.Key, e.Time.UnixMicro(), e.Payload)
+	if err != nil {
+		return fmt.Errorf("insert the event: %w", err)
+	}
+	tx.AfterCommit(s.onCommit)
+	return nil
+}
+
+// Read implements user.Store.
+func (s *Store) Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
+	rows, err := s.db.Query(ctx, `SELECT pos, name, key, at, payload FROM user_changes
+		WHERE pos > $1 ORDER BY pos LIMIT $2`, after, limit)
+	events, err := sqldb.Collect(rows, err, scanEvent)
+	if err != nil {
+		return nil, after, fmt.Errorf("select events: %w", err)
+	}
+	if n := len(events); n > 0 {
+		after = events[n-1].Pos
+	}
+	return events, after, nil
+}
+
+func scanEvent(row sqldb.Row) (bus.Envelope, error) {
+	e := bus.Envelope{Topic: userv1.Topic}
+	var pos, at int64
+	err := row.Scan(&pos, &e.Name, &e.Key, &at, &e.Payload)
+	e.Time = time.UnixMicro(at).UTC()
+	return user.At(pos, e), err
+}

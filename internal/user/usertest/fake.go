@@ -1,0 +1,119 @@
+package usertest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"chatd/internal/platform/bus"
+	"chatd/internal/platform/ids"
+	"chatd/internal/user"
+)
+
+// Fake is a user.Store in memory. Reads counts the calls of Profiles.
+type Fake struct {
+	mu       sync.Mutex
+	profiles map[ids.User]user.Profile
+	log      []bus.Envelope
+	reads    int
+}
+
+var _ user.Store = (*Fake)(nil)
+
+// NewFake returns an empty store.
+func NewFake() *Fake { return &Fake{profiles: make(map[ids.User]user.Profile)} }
+
+// Create implements user.Store.
+func (f *Fake) Create(_ context.Context, p user.Profile) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.profiles[p.ID]; ok {
+		return nil
+	}
+	for _, other := range f.profiles {
+		if other.Username == p.Username {
+			return user.ErrUsernameTaken
+		}
+	}
+	f.profiles[p.ID] = p
+	return nil
+}
+
+// Profiles implements user.Store.
+func (f *Fake) Profiles(_ context.Context, of []ids.User) ([]user.Profile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
+	var found []user.Profile
+	for id, p := range f.profiles {
+		if slices.Contains(of, id) {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+// Reads returns how often Profiles was called.
+func (f *Fake) Reads() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
+// ByUsername implements user.Store.
+func (f *Fake) ByUsername(_ context.Context, username string) (user.Profile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.profiles {
+		if p.Username == username {
+			return p, nil
+		}
+	}
+	return user.Profile{}, user.ErrNoUser
+}
+
+// Search implements user.Store.
+func (f *Fake) Search(_ context.Context, q user.Query) ([]user.Profile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []user.Profile
+	for _, p := range f.profiles {
+		terms := user.Terms(p.Username, p.DisplayName)
+		matches := func(word string) bool {
+			return slices.ContainsFunc(terms, func(t string) bool { return strings.HasPrefix(t, word) })
+		}
+		if p.Username > q.After && !slices.ContainsFunc(q.Words, func(w string) bool { return !matches(w) }) {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b user.Profile) int { return cmp.Compare(a.Username, b.Username) })
+	return found[:min(len(found), q.Limit)], nil
+}
+
+// Update implements user.Store.
+func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile) error) (user.Profile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, ok := f.profiles[id]
+	if !ok {
+		return user.Profile{}, user.ErrNoUser
+	}
+	if err := change(&p); err != nil {
+		return user.Profile{}, err
+	}
+	f.profiles[id] = p
+	f.log = append(f.log, user.At(int64(len(f.log)+1), user.Updated(p)))
+	return p, nil
+}
+
+// Read implements user.Store.
+func (f *Fake) Read(_ context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	after = min(after, int64(len(f.log)))
+	events := f.log[after:]
+	events = slices.Clone(events[:min(len(events), limit)])
+	return events, after + int64(len(events)), nil
+}
