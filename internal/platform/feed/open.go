@@ -50,16 +50,6 @@ func (s *stream) Close() {
 
 // CatchUp implements Stream.
 func (s *stream) CatchUp(ctx context.Context, emit func([]Item) error) error {
-	if s.after != "" {
-		// Replays are admitted a few at a time, so that a storm of
-		// reconnecting clients does not starve what is live.
-		select {
-		case s.all.slots <- struct{}{}:
-			defer func() { <-s.all.slots }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 	s.seam.Begin()
 	now, err := s.all.now(ctx)
 	if err != nil {

@@ -20,9 +20,6 @@ var ErrTooMany = errs.New(errs.Precondition, "feed.too_many", "Too much has happ
 type Config struct {
 	// MaxReplay is how many missed events are replayed; 10,000.
 	MaxReplay int
-	// CatchUps is how many replays run at once on this node; the others
-	// wait. 64.
-	CatchUps int
 	// PageSize is how many events are loaded at once; 200.
 	PageSize int
 }
@@ -33,7 +30,6 @@ type Viewers struct {
 	sources []Source
 	codec   *Codec
 	cfg     Config
-	slots   chan struct{}
 
 	mu    sync.Mutex
 	feeds map[ids.User]*viewer
@@ -45,16 +41,10 @@ func NewViewers(codec *Codec, cfg Config, sources ...Source) *Viewers {
 	if cfg.MaxReplay == 0 {
 		cfg.MaxReplay = 10_000
 	}
-	if cfg.CatchUps == 0 {
-		cfg.CatchUps = 64
-	}
 	if cfg.PageSize == 0 {
 		cfg.PageSize = 200
 	}
-	return &Viewers{
-		sources: sources, codec: codec, cfg: cfg,
-		slots: make(chan struct{}, cfg.CatchUps), feeds: map[ids.User]*viewer{},
-	}
+	return &Viewers{sources: sources, codec: codec, cfg: cfg, feeds: map[ids.User]*viewer{}}
 }
 
 // viewer is the merged live feed of one user on this node.

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"chatd/internal/platform/errs"
@@ -325,44 +324,6 @@ func TestManyStreamsThatComeAndGoMissNothing(t *testing.T) {
 	readers.Wait()
 	close(stop)
 	writer.Wait()
-}
-
-func TestReplaysAreAdmittedAFewAtATime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src, who := newSource(), ids.New[ids.User]()
-		v := feed.NewViewers(codec(t, nil), feed.Config{CatchUps: 2}, src)
-		at, _ := v.Now(t.Context(), who)
-		src.add()
-		entered, leave := make(chan struct{}, 5), make(chan struct{})
-		var wg sync.WaitGroup
-		for range 5 {
-			wg.Go(func() {
-				st, err := v.Open(t.Context(), who, at)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer st.Close()
-				st.Start(&client{})
-				first := true
-				_ = st.CatchUp(t.Context(), func([]feed.Item) error {
-					if first {
-						first = false
-						entered <- struct{}{}
-						<-leave
-					}
-					return nil
-				})
-			})
-		}
-		synctest.Wait()
-		if len(entered) != 2 {
-			t.Errorf("%d replays run at once", len(entered))
-		}
-		close(leave)
-		wg.Wait()
-	})
 }
 
 func FuzzResume(f *testing.F) {
