@@ -72,7 +72,9 @@ type pageArgs struct {
 	After *string
 }
 
-func (a pageArgs) check() (page.Slice, error) { return page.Args{First: a.First, After: a.After}.Check() }
+func (a pageArgs) check() (page.Slice, error) {
+	return page.Args{First: a.First, After: a.After}.Check()
+}
 
 // Members resolves members.
 func (c *Conversation) Members(ctx context.Context, args pageArgs) (*Connection[*Member], error) {
