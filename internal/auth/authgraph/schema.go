@@ -1,0 +1,88 @@
+package authgraph
+
+import (
+	"context"
+	_ "embed"
+
+	"chatd/internal/auth"
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
+	"chatd/internal/user/usergraph"
+)
+
+//go:embed schema.graphql
+var sdl string
+
+// SDL returns this part of the schema.
+func SDL() string { return sdl }
+
+// Users loads the nodes of people.
+type Users interface {
+	One(ctx context.Context, id ids.User) (*usergraph.User, error)
+}
+
+// Query resolves auth's fields of the root type Query.
+type Query struct{ service *auth.Service }
+
+// NewQuery returns the resolvers over a service.
+func NewQuery(service *auth.Service) *Query { return &Query{service: service} }
+
+// Sessions resolves Query.sessions.
+func (q *Query) Sessions(ctx context.Context) ([]*Session, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := q.service.Sessions(ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]*Session, len(list))
+	for i, s := range list {
+		nodes[i] = &Session{session: s, current: s.ID == viewer.Session}
+	}
+	return nodes, nil
+}
+
+// Nodes loads auth's nodes for the composed schema.
+type Nodes struct{ service *auth.Service }
+
+// NewNodes returns a loader over a service.
+func NewNodes(service *auth.Service) *Nodes { return &Nodes{service: service} }
+
+// Session loads one of the caller's own sessions; auth.ErrNoSession for all
+// others.
+func (n *Nodes) Session(ctx context.Context, id ids.Session) (*Session, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := n.service.Session(ctx, viewer, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{session: s, current: s.ID == viewer.Session}, nil
+}
+
+// Account loads an account for its owner or an administrator;
+// errs.ErrForbidden for others.
+func (n *Nodes) Account(ctx context.Context, id ids.User) (*Account, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := n.service.Account(ctx, viewer, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Account{account: a}, nil
+}
+
+func caller(ctx context.Context) (principal.Principal, error) {
+	p, ok := principal.From(ctx)
+	if !ok {
+		return p, errs.ErrUnauthenticated
+	}
+	return p, nil
+}
