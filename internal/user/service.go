@@ -114,13 +114,21 @@ func (s *Service) Known(ctx context.Context, of []ids.User) ([]ids.User, error) 
 // ByUsername returns the profile with a username, in upper or lower case;
 // ErrNoUser.
 func (s *Service) ByUsername(ctx context.Context, username string) (Profile, error) {
-	const longest = 32
-	if len(username) > longest {
-		return Profile{}, ErrNoUser
+	username = strings.ToLower(username)
+	if !couldBeUsername(username) {
+		return Profile{}, fmt.Errorf("user by name: %w", ErrNoUser)
 	}
-	p, err := s.Store.ByUsername(ctx, strings.ToLower(username))
+	p, err := s.Store.ByUsername(ctx, username)
 	if err != nil {
 		return Profile{}, fmt.Errorf("user by name: %w", err)
 	}
 	return p, nil
+}
+
+// couldBeUsername spares stores what nobody can have, such as texts that are
+// no UTF-8.
+func couldBeUsername(s string) bool {
+	const longest = 32
+	unfit := func(r rune) bool { return r <= ' ' || r > '~' }
+	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, unfit)
 }
