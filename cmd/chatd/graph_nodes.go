@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"chatd/internal/auth/authgraph"
+	"chatd/internal/chat/chatgraph"
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+	"chatd/internal/user/usergraph"
+)
+
+// maxNodes is how many nodes may be asked for at once.
+const maxNodes = 100
+
+// Node resolves node.
+func (q *Query) Node(ctx context.Context, args struct{ ID graphql.ID }) (*Node, error) {
+	found, err := q.g.nodes(ctx, []graphql.ID{args.ID})
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// Nodes resolves nodes.
+func (q *Query) Nodes(ctx context.Context, args struct{ IDs []graphql.ID }) ([]*Node, error) {
+	if len(args.IDs) > maxNodes {
+		return nil, errs.ErrBadInput.With(errs.Field("ids")).Saying("Ask for at most 100 nodes at once.")
+	}
+	return q.g.nodes(ctx, args.IDs)
+}
+
+// nodes loads objects of any type, those of one type at once; nil for what is
+// not there or not the viewer's to know of.
+func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
+	var w wanted
+	for _, id := range of {
+		w.add(string(id))
+	}
+	found := make(map[graphql.ID]*Node, len(of))
+	for _, load := range []func(context.Context, wanted, func(object)) error{
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions,
+	} {
+		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
+			return nil, fmt.Errorf("load nodes: %w", err)
+		}
+	}
+	out := make([]*Node, len(of))
+	for i, id := range of {
+		out[i] = found[id]
+	}
+	return out, nil
+}
+
+// wanted are ids by what they name.
+type wanted struct {
+	people        []ids.User
+	conversations []ids.Conversation
+	messages      []ids.Message
+	sessions      []ids.Session
+}
+
+// add sorts an id in; what is no id names nothing.
+func (w *wanted) add(id string) {
+	if v, ok := ids.ParseUser(id); ok {
+		w.people = append(w.people, v)
+	} else if v, ok := ids.ParseConversation(id); ok {
+		w.conversations = append(w.conversations, v)
+	} else if v, ok := ids.ParseMessage(id); ok {
+		w.messages = append(w.messages, v)
+	} else if v, ok := ids.ParseSession(id); ok {
+		w.sessions = append(w.sessions, v)
+	}
+}
+
+func (g *graph) loadPeople(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.people) == 0 {
+		return nil
+	}
+	got, err := g.people.Many(ctx, w.people)
+	for _, u := range got {
+		if u != nil {
+			found(u)
+		}
+	}
+	return err
+}
+
+func (g *graph) loadConversations(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.conversations) == 0 {
+		return nil
+	}
+	got, err := g.chat.ConversationsByID(ctx, w.conversations)
+	for _, c := range got {
+		found(c)
+	}
+	return err
+}
+
+func (g *graph) loadMessages(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.messages) == 0 {
+		return nil
+	}
+	got, err := g.chat.MessagesByID(ctx, w.messages)
+	for _, m := range got {
+		found(m)
+	}
+	return err
+}
+
+// loadSessions reads one by one: nobody has a use for many.
+func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.sessions {
+		s, err := g.accounts.Session(ctx, id)
+		switch {
+		case err == nil:
+			found(s)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
+	return nil
+}
+
+// object is a node of any context.
+type object interface{ ID() graphql.ID }
+
+// Node is an object of any type.
+type Node struct{ object }
+
+// ToUser tells whether it is a user.
+func (n *Node) ToUser() (*usergraph.User, bool) { return is[*usergraph.User](n.object) }
+
+// ToConversation tells whether it is a conversation.
+func (n *Node) ToConversation() (*chatgraph.Conversation, bool) {
+	return is[*chatgraph.Conversation](n.object)
+}
+
+// ToMessage tells whether it is a message.
+func (n *Node) ToMessage() (*chatgraph.Message, bool) { return is[*chatgraph.Message](n.object) }
+
+// ToSession tells whether it is a session.
+func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }
