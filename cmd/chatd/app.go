@@ -3,9 +3,179 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"chatd/internal/platform/bus"
+	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/httpx"
+	"chatd/internal/platform/lifecycle"
+	"chatd/internal/platform/wsgql"
+	"chatd/internal/platform/zlog"
 )
 
-func serve(context.Context, Config, io.Writer) error { return errors.New("serve is not here yet") }
+// app is a built server. Its parts are built in the order of their start; the
+// stop is its reverse.
+type app struct {
+	cfg      Config
+	log      zerolog.Logger
+	out      io.Writer
+	stores   *stores
+	contexts *contexts
+	bus      bus.Bus
+	engine   *gqlx.Engine
+	sockets  *wsgql.Server
+	health   *httpx.Health
+	servers  []*httpx.Server // the main one first
+}
 
-func migrate(context.Context, Config, io.Writer) error { return errors.New("migrate is not here yet") }
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, cfg Config, out io.Writer) error {
+	a, err := build(ctx, cfg, out)
+	if err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+// migrate brings the store to this version's schema.
+func migrate(ctx context.Context, cfg Config, out io.Writer) error {
+	s, err := openStores(ctx, cfg, newLog(cfg))
+	if err != nil {
+		return err
+	}
+	s.close()
+	_, err = fmt.Fprintln(out, "The store has this version's schema.")
+	return err
+}
+
+func newLog(cfg Config) zerolog.Logger {
+	return zlog.New(zlog.Config{Level: cfg.Log.Level, Format: zlog.Format(cfg.Log.Format)})
+}
+
+// build opens the stores and makes everything that stands on them. Nothing
+// runs yet, and nothing stays open after an error.
+func build(ctx context.Context, cfg Config, out io.Writer) (*app, error) {
+	a := &app{cfg: cfg, log: newLog(cfg), out: out}
+	var err error
+	if a.stores, err = openStores(ctx, cfg, a.log); err != nil {
+		return nil, err
+	}
+	if err := a.assemble(); err != nil {
+		a.stores.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *app) assemble() (err error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(a.stores, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	limiter := newLimiter(a.cfg)
+	if a.contexts, err = newContexts(a.cfg, a.stores, limiter, a.log); err != nil {
+		return err
+	}
+	if a.bus, err = newBus(a.contexts, a.log, registry); err != nil {
+		return err
+	}
+	if a.engine, err = newEngine(a.contexts.parts(), graphQL(a.cfg, a.log)); err != nil {
+		return err
+	}
+	a.sockets = newSockets(a.cfg, a.engine, a.contexts, limiter, a.log, registry)
+	a.contexts.auth.OnEnded(a.endSessions)
+	a.health = httpx.NewHealth(a.log, httpx.HealthConfig{LoopbackOnly: a.cfg.Production() && a.cfg.Network.OpsListen == ""})
+	a.health.Add("store", a.stores.ping)
+	a.health.Add("auth", a.contexts.auth.Healthy)
+	a.health.Add("delivery", func(context.Context) error { return a.contexts.chat.Healthy() })
+	f := &face{
+		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
+		limiter: limiter, health: a.health, registry: registry, log: a.log,
+	}
+	a.listen(f.handlers())
+	return nil
+}
+
+func graphQL(cfg Config, log zerolog.Logger) gqlx.Config {
+	l := cfg.Limits
+	return gqlx.Config{
+		Limits: gqlx.Limits{
+			DocumentBytes: l.MaxDocument, Depth: l.MaxDepth, Complexity: l.MaxComplexity,
+			Aliases: l.MaxAliases, BodyBytes: int64(l.MaxBody), Timeout: l.OperationTimeout,
+		},
+		Introspection: cfg.GraphQL.Introspection == On, Log: log, Denied: httpx.TokenError,
+	}
+}
+
+func (a *app) listen(h faces) {
+	n := a.cfg.Network
+	add := func(name, addr string, cfg httpx.ServerConfig) {
+		cfg.Name, cfg.Addr = name, addr
+		handler := h.main
+		switch name {
+		case "websocket":
+			handler = h.ws
+		case "operations":
+			handler = h.ops
+		}
+		a.servers = append(a.servers, httpx.NewServer(handler, a.log, cfg))
+	}
+	add("main", n.Listen, httpx.ServerConfig{})
+	if h.ws != nil {
+		add("websocket", n.WSListen, httpx.ServerConfig{})
+	}
+	if h.ops != nil {
+		add("operations", n.OpsListen, httpx.ServerConfig{})
+	}
+}
+
+// run starts the parts in order, and stops them in reverse when ctx ends or
+// one of them dies.
+func (a *app) run(ctx context.Context) error {
+	g := lifecycle.New(a.log)
+	g.Add(
+		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.stores.close(); return nil }},
+		lifecycle.Part{Name: "bus", Start: a.bus.Start, Stop: a.bus.Stop},
+		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
+		lifecycle.Part{Name: "chat", Run: a.contexts.chat.Run},
+	)
+	g.Add(
+		lifecycle.Part{Name: "graphql", Stop: func(context.Context) error { a.engine.Close(); return nil }},
+		lifecycle.Part{Name: "sockets", Stop: a.sockets.Drain, Limit: drainLimit},
+	)
+	for _, s := range a.servers {
+		g.Add(lifecycle.Part{Name: "listener", Start: s.Start, Run: s.Run, Stop: s.Stop, Limit: drainLimit})
+	}
+	g.Add(lifecycle.Part{
+		Name:  "readiness",
+		Start: func(ctx context.Context) error { a.health.Ready(); return a.greet(ctx) },
+		Stop:  func(context.Context) error { a.health.Drain(); return nil },
+	})
+	return inUse(g.Run(ctx))
+}
+
+// drainLimit is how long requests at work and sockets may take to end.
+const drainLimit = 15 * time.Second
+
+// until turns the end of a loop that was asked for into success.
+func until(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}
+}
+
+// inUse says what to do when somebody else has the port.
+func inUse(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
+		return fmt.Errorf("%w; stop what listens there, or name another address by --listen, --ws-listen or --ops-listen", err)
+	}
+	return err
+}

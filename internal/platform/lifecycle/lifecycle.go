@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -48,8 +49,9 @@ func (g *Group) Add(parts ...Part) { g.parts = append(g.parts, parts...) }
 
 type running struct {
 	Part
-	cancel context.CancelFunc
-	ended  chan struct{} // closed when Run has returned
+	cancel   context.CancelFunc
+	ended    chan struct{} // closed when Run has returned
+	stopping *atomic.Bool  // Stop has been called
 }
 
 // Run starts the parts, one after the other, waits until ctx ends or a part
@@ -85,7 +87,7 @@ func (g *Group) Run(ctx context.Context) error {
 }
 
 func (g *Group) start(ctx context.Context, p Part, died context.CancelCauseFunc) (running, error) {
-	r := running{Part: p, cancel: func() {}, ended: make(chan struct{})}
+	r := running{Part: p, cancel: func() {}, ended: make(chan struct{}), stopping: new(atomic.Bool)}
 	if err := ctx.Err(); err != nil {
 		return r, fmt.Errorf("start %s: %w", p.Name, err)
 	}
@@ -104,7 +106,8 @@ func (g *Group) start(ctx context.Context, p Part, died context.CancelCauseFunc)
 	go func() {
 		defer close(r.ended)
 		err := p.Run(runCtx)
-		if runCtx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		asked := runCtx.Err() != nil || r.stopping.Load() // a part's Stop may end its Run
+		if asked && (err == nil || errors.Is(err, context.Canceled)) {
 			return
 		}
 		err = fmt.Errorf("%s: %w", p.Name, cmp.Or(err, ErrEnded))
@@ -117,6 +120,7 @@ func (g *Group) start(ctx context.Context, p Part, died context.CancelCauseFunc)
 // stop returns within the part's limit, whatever the part does.
 func (g *Group) stop(ctx context.Context, r running) error {
 	begin := time.Now()
+	r.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Limit, DefaultLimit))
 	defer cancel()
 	done := make(chan error, 1)

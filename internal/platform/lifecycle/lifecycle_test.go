@@ -156,3 +156,21 @@ func TestAPartThatDoesNotStopIsLeftAfterItsLimit(t *testing.T) {
 		close(cancelled)
 	})
 }
+
+func TestAPartWhoseStopEndsItsRunHasNotDied(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	g := lifecycle.New(zerolog.Nop())
+	g.Add(
+		lifecycle.Part{
+			Name: "server",
+			Run:  func(context.Context) error { <-served; return nil },
+			Stop: func(context.Context) error { close(served); return nil },
+		},
+		lifecycle.Part{Name: "last", Start: func(context.Context) error { cancel(); return nil }},
+	)
+	if err := g.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}

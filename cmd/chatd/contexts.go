@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"chatd/internal/auth"
+	"chatd/internal/chat"
+	"chatd/internal/platform/feed"
+	"chatd/internal/platform/limit"
+	"chatd/internal/platform/page"
+	"chatd/internal/user"
+)
+
+// contexts are the bounded contexts, each with the peers that it asks.
+type contexts struct {
+	user    *user.Service
+	auth    *auth.Service
+	chat    *chat.Service
+	viewers *feed.Viewers
+	cursors *page.Sealer
+}
+
+func newContexts(cfg Config, s *stores, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
+	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
+	c.user = user.New(user.Deps{Store: s.user, Cursors: c.cursors}, user.Config{})
+	c.auth = auth.New(auth.Deps{
+		Accounts: s.auth, Sessions: s.auth, Keys: s.auth, Changes: s.auth,
+		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
+	}, auth.Config{
+		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
+	})
+	c.chat = chat.New(chat.Deps{
+		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log,
+	}, chat.Config{})
+	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("event cursors: %w", err)
+	}
+	c.viewers = feed.NewViewers(codec, feed.Config{}, c.chat.Source())
+	return c, nil
+}
+
+// parts are the contexts as the GraphQL face knows them.
+func (c *contexts) parts() parts {
+	return parts{auth: c.auth, user: c.user, chat: c.chat, feed: c.viewers, cursors: c.cursors}
+}
+
+// profiles is auth's view of user: registering makes a profile at once.
+type profiles struct{ users *user.Service }
+
+func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
+	return p.users.Create(ctx, user.NewProfile(n))
+}
+
+// newLimiter counts in this process, or not at all.
+func newLimiter(cfg Config) limit.Checker {
+	if cfg.Limits.RateLimits == Off {
+		return limit.Off{}
+	}
+	return limit.NewLocal(limit.Config{})
+}

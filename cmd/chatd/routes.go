@@ -1,0 +1,126 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"chatd/internal/auth"
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/httpx"
+	"chatd/internal/platform/limit"
+	"chatd/internal/platform/principal"
+	"chatd/internal/platform/webassets"
+	"chatd/internal/platform/wsgql"
+)
+
+// faces are the handlers of the listeners; ws and ops are nil where everything
+// is on the main one.
+type faces struct {
+	main, ws, ops http.Handler
+}
+
+// face is what the routes lead to.
+type face struct {
+	cfg      Config
+	engine   *gqlx.Engine
+	sockets  *wsgql.Server
+	accounts *auth.Service
+	limiter  limit.Limiter
+	health   *httpx.Health
+	registry *prometheus.Registry
+	log      zerolog.Logger
+}
+
+func (f *face) handlers() faces {
+	front := httpx.New(httpx.Deps{Auth: f.accounts, Log: f.log, Metrics: f.registry}, httpx.Config{
+		TrustedProxies: f.cfg.Network.TrustedProxies, AllowedOrigins: f.cfg.Network.AllowedOrigins,
+		HTTPS: strings.HasPrefix(f.cfg.Network.PublicURL, "https://"),
+	})
+	var out faces
+	all := chi.NewRouter()
+	f.graphql(all)
+	f.pages(all)
+	if f.cfg.Network.OpsListen == "" {
+		f.operations(all, f.cfg.Production())
+	} else {
+		ops := chi.NewRouter()
+		f.operations(ops, false)
+		out.ops = front.Handler(ops)
+	}
+	if f.cfg.Network.WSListen != "" {
+		ws := chi.NewRouter()
+		ws.Handle("/graphql", f.upgradeOr(http.HandlerFunc(onlySockets)))
+		out.ws = front.Handler(ws)
+	}
+	out.main = front.Handler(all)
+	return out
+}
+
+func (f *face) graphql(r chi.Router) {
+	r.Handle("/graphql", f.upgradeOr(f.limited(f.engine.HTTP())))
+	r.Get("/.well-known/jwks.json", f.accounts.ServeJWKS)
+}
+
+// upgradeOr sends WebSocket handshakes to the sockets, all else to next.
+func (f *face) upgradeOr(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			f.sockets.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func onlySockets(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Upgrade", "websocket")
+	http.Error(w, "Only WebSocket handshakes here, subprotocol "+wsgql.Protocol+".", http.StatusUpgradeRequired)
+}
+
+// requestRate is how often one user, or one network that has not signed in,
+// may ask over HTTP.
+var requestRate = limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
+
+func (f *face) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := "http.network/" + principal.ClientFrom(r.Context()).Network()
+		if p, ok := principal.From(r.Context()); ok {
+			key = "http.user/" + p.User.String()
+		}
+		if wait, ok := f.limiter.Allow(r.Context(), key, requestRate); !ok {
+			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (f *face) pages(r chi.Router) {
+	r.Method(http.MethodGet, "/", webassets.Index())
+	if f.cfg.GraphQL.Introspection == On {
+		r.Handle("/graphiql", webassets.GraphiQL())
+		r.Handle("/graphiql/*", webassets.GraphiQL())
+		r.Get("/schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = w.Write([]byte(f.engine.SDL()))
+		})
+	}
+}
+
+// operations are what operators and their machines ask. In production, on a
+// listener that strangers reach, metrics are for this machine only.
+func (f *face) operations(r chi.Router, guarded bool) {
+	r.Get("/healthz", f.health.Live)
+	r.Get("/readyz", f.health.ReadyHandler)
+	metrics := httpx.MetricsHandler(f.registry)
+	if guarded {
+		metrics = httpx.LoopbackOnly(metrics)
+	}
+	r.Method(http.MethodGet, "/metrics", metrics)
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"chatd/internal/auth/authsql"
+	"chatd/internal/chat/chatsql"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/sqldb"
+	"chatd/internal/user/usersql"
+	"chatd/migrations"
+)
+
+// stores is where everything is kept: the data directory with the master
+// secret, and one database with a set of tables for each context.
+type stores struct {
+	dir  *dataDir
+	ring *keys.Ring
+	db   *sqldb.DB
+	node *sqldb.Lock // PostgreSQL without a bus between nodes: the only one
+
+	auth *authsql.Store
+	user *usersql.Store
+	chat *chatsql.Store
+}
+
+var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them (--kafka-brokers), which this build does not speak yet")
+
+// openStores opens and migrates what the configuration names. Nothing stays
+// open after an error.
+func openStores(ctx context.Context, cfg Config, log zerolog.Logger) (*stores, error) {
+	s := &stores{}
+	if err := s.open(ctx, cfg, log); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err error) {
+	if s.dir, err = openDataDir(cfg.Data.Dir); err != nil {
+		return err
+	}
+	if s.dir.Full {
+		log.Warn().Str("dir", s.dir.Path).Msg("the disk is full: what is there can be read, nothing can be written until there is room")
+	}
+	if s.ring, err = keys.Open(s.dir.Path, cfg.Secret.Reveal()); err != nil {
+		return err
+	}
+	conf := sqldb.Config{URL: cfg.Data.PostgresURL.Reveal(), Relaxed: cfg.Data.Durability == "relaxed", Log: log}
+	if conf.URL == "" {
+		conf.Path = s.dir.Database()
+	}
+	if s.db, err = sqldb.Open(ctx, conf); err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	if conf.URL != "" {
+		if err := s.claim(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	for _, set := range []string{"auth", "user", "chat", "relay"} {
+		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
+			return fmt.Errorf("migrate %s: %w", set, err)
+		}
+	}
+	s.auth, s.user, s.chat = authsql.New(s.db), usersql.New(s.db), chatsql.New(s.db, chatsql.Config{})
+	return s.hold(cfg)
+}
+
+// claim makes this the only node on a PostgreSQL database, and sure that its
+// commits last.
+func (s *stores) claim(ctx context.Context, cfg Config) error {
+	if cfg.Data.Durability == "full" {
+		if err := s.db.CheckDurable(ctx); err != nil {
+			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
+		}
+	}
+	lock, ok, err := s.db.TryLock(ctx, "chatd node")
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errSecondNode
+	}
+	s.node = lock
+	return nil
+}
+
+// hold notes what must be in the directory from now on.
+func (s *stores) hold(cfg Config) error {
+	var names []string
+	if cfg.Secret == "" {
+		names = append(names, keys.FileName)
+	}
+	if s.db.Engine() == sqldb.SQLite {
+		names = append(names, databaseFile)
+	}
+	if s.dir.Full {
+		return nil
+	}
+	return s.dir.Hold(names...)
+}
+
+// ping says whether the database answers and this node may still work on it.
+func (s *stores) ping(ctx context.Context) error {
+	if s.node != nil {
+		if err := s.node.Check(ctx); err != nil {
+			return err
+		}
+	}
+	return s.db.Ping(ctx)
+}
+
+func (s *stores) close() {
+	if s.node != nil {
+		s.node.Release()
+	}
+	if s.db != nil {
+		_ = s.db.Close()
+	}
+	if s.dir != nil {
+		_ = s.dir.Close()
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (s *stores) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, ch) }
+
+// Collect implements prometheus.Collector.
+func (s *stores) Collect(ch chan<- prometheus.Metric) {
+	st := s.db.Stats()
+	tell := func(kind prometheus.ValueType, name, help string, v float64) {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("chatd_store_"+name, help, nil, nil), kind, v)
+	}
+	tell(prometheus.CounterValue, "commits_total", "Transactions committed; each may hold the work of many callers.", float64(st.Commits))
+	tell(prometheus.CounterValue, "jobs_total", "Callers' pieces of work in the committed transactions.", float64(st.Jobs))
+	tell(prometheus.CounterValue, "failed_commits_total", "Transactions that could not be committed.", float64(st.Failed))
+	tell(prometheus.GaugeValue, "queue_length", "Pieces of work that wait for a transaction.", float64(st.Queue))
+	tell(prometheus.GaugeValue, "connections", "Open database connections.", float64(st.Conns))
+	tell(prometheus.CounterValue, "read_waits_total", "Readers that had to wait for a connection.", float64(st.Waits))
+}
