@@ -11,7 +11,8 @@ const restartReason = "The server is restarting."
 // over a short time. Operations that are running finish first, within
 // Config.DrainGrace, and their answers are sent; later ones are not begun. It
 // returns when all sockets are gone; if ctx ends before, it cuts off the rest
-// and returns the context's error. A drained Server cannot be used again.
+// and returns the context's error. A drained Server cannot be used again; to
+// drain it again does no harm.
 func (s *Server) Drain(ctx context.Context) error {
 	sockets, empty := s.registry.drain()
 	spread := min(s.cfg.DrainSpread, time.Duration(len(sockets))*2*time.Millisecond)
@@ -38,9 +39,10 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 	}
 	err := s.drained(ctx, sockets, empty)
-	s.start.Do(func() {}) // nothing starts any more
-	close(s.stop)
-	s.queue.close()
+	s.end.Do(func() {
+		close(s.stop)
+		s.queue.close()
+	})
 	s.workers.Wait()
 	return err
 }

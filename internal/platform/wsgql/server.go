@@ -124,6 +124,7 @@ type Server struct {
 	catchUps     chan struct{} // a place for each replay
 
 	start   sync.Once
+	end     sync.Once
 	stop    chan struct{} // closed when Drain is through
 	workers sync.WaitGroup
 }
