@@ -1,0 +1,416 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"chatd/internal/platform/bus"
+	"chatd/internal/platform/bus/localbus"
+	"chatd/internal/platform/relay"
+	"chatd/internal/platform/relay/relaytest"
+)
+
+var errBroken = errors.New("broken")
+
+// events is a log.
+type events struct {
+	mu  sync.Mutex
+	all []bus.Envelope
+	err error
+}
+
+// commit appends n events and returns how many there are.
+func (l *events) commit(n int) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range n {
+		l.all = append(l.all, bus.Envelope{Topic: "a", Key: "k", Name: "a.happened.v1", Pos: int64(len(l.all) + 1)})
+	}
+	return int64(len(l.all))
+}
+
+func (l *events) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+func (l *events) Read(_ context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	part := l.all[after:]
+	part = part[:min(len(part), limit)]
+	return part, after + int64(len(part)), l.err
+}
+
+// receiver takes events as they are offered; they are safe when release says so.
+type receiver struct {
+	mu     sync.Mutex
+	heard  []int64
+	held   bool
+	settle []func(error)
+}
+
+func (r *receiver) Offer(_ context.Context, events ...bus.Envelope) (*bus.Receipt, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		r.heard = append(r.heard, e.Pos)
+	}
+	receipt, settle := bus.NewReceipt()
+	if r.held {
+		r.settle = append(r.settle, settle)
+	} else {
+		settle(nil)
+	}
+	return receipt, nil
+}
+
+func (r *receiver) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = true
+}
+
+func (r *receiver) release(i int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settle[i](err)
+}
+
+func (r *receiver) positions() []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.heard)
+}
+
+func upTo(from, to int64) (all []int64) {
+	for i := from; i <= to; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
+type world struct {
+	log       events
+	positions relaytest.Fake
+	to        receiver
+}
+
+func (w *world) relay(cfg relay.Config) *relay.Relay {
+	cfg.Name = "a>g"
+	return relay.New(relay.Deps{Events: &w.log, Positions: &w.positions, To: &w.to, Log: zerolog.Nop()}, cfg)
+}
+
+// run runs a relay until the returned stop, which waits for it.
+func run(t *testing.T, r *relay.Relay) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	return sync.OnceFunc(func() {
+		cancel()
+		<-done
+	})
+}
+
+func (w *world) stored(t *testing.T) relay.State {
+	t.Helper()
+	s, err := w.positions.Load(t.Context(), "a>g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) wantHeard(t *testing.T, want []int64) {
+	t.Helper()
+	if got := w.to.positions(); !slices.Equal(got, want) {
+		t.Errorf("heard %v, want %v", got, want)
+	}
+}
+
+func TestALogArrivesInOrderAndThePositionIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.log.commit(25)
+		stop := run(t, w.relay(relay.Config{Batch: 10}))
+		defer stop()
+		synctest.Wait()
+		w.wantHeard(t, upTo(1, 25))
+		time.Sleep(250 * time.Millisecond)
+		synctest.Wait()
+		if s := w.stored(t); s.Pos != 25 {
+			t.Errorf("stored %+v", s)
+		}
+	})
+}
+
+func TestAWokenRelayDoesNotWaitForItsPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		r := w.relay(relay.Config{})
+		stop := run(t, r)
+		defer stop()
+		synctest.Wait()
+		w.log.commit(1)
+		r.Wake()
+		synctest.Wait()
+		w.wantHeard(t, upTo(1, 1))
+		w.log.commit(1) // and by a poll if nobody wakes it
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		w.wantHeard(t, upTo(1, 2))
+	})
+}
+
+func TestWhatWasCommittedWhileNoneRanIsHeardAfterTheRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.log.commit(3)
+		stop := run(t, w.relay(relay.Config{}))
+		synctest.Wait()
+		stop()
+		w.log.commit(2)
+		begin := time.Now()
+		stop = run(t, w.relay(relay.Config{}))
+		synctest.Wait() // the lease was let go: nobody waits for its end
+		w.wantHeard(t, upTo(1, 5))
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("took %s", took)
+		}
+		stop()
+		if s := w.stored(t); s.Pos != 5 || !s.Free || s.Term != 2 {
+			t.Errorf("stored %+v", s)
+		}
+	})
+}
+
+func TestThePositionNeverPassesWhatIsNotSafe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.to.hold()
+		w.log.commit(9)
+		stop := run(t, w.relay(relay.Config{Batch: 3}))
+		synctest.Wait()
+		w.wantHeard(t, upTo(1, 9)) // offered ahead
+		w.to.release(0, nil)
+		w.to.release(2, nil) // but the second is in between
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if s := w.stored(t); s.Pos != 3 {
+			t.Errorf("stored %+v", s)
+		}
+		stop()
+		stop = run(t, w.relay(relay.Config{Batch: 3}))
+		defer stop()
+		synctest.Wait()
+		w.wantHeard(t, slices.Concat(upTo(1, 9), upTo(4, 9)))
+	})
+}
+
+func TestNoMoreIsOfferedThanTheWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.to.hold()
+		w.log.commit(100)
+		stop := run(t, w.relay(relay.Config{Batch: 1, Window: 4}))
+		defer stop()
+		synctest.Wait()
+		if n := len(w.to.positions()); n > 5 { // one waits to be noted
+			t.Errorf("%d offered", n)
+		}
+	})
+}
+
+func TestWhatAReceiverGivesBackIsOfferedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.to.hold()
+		w.log.commit(4)
+		stop := run(t, w.relay(relay.Config{Batch: 2}))
+		defer stop()
+		synctest.Wait()
+		w.to.release(0, nil)
+		w.to.release(1, bus.ErrStopped)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.wantHeard(t, slices.Concat(upTo(1, 4), upTo(3, 4)))
+	})
+}
+
+func TestAFailureIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*world, error){
+		"of the log":       func(w *world, err error) { w.log.fail(err) },
+		"of the positions": func(w *world, err error) { w.positions.Fail(err) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var w world
+				w.log.commit(1)
+				fail(&w, errBroken)
+				stop := run(t, w.relay(relay.Config{}))
+				defer stop()
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				w.wantHeard(t, nil)
+				fail(&w, nil)
+				time.Sleep(4 * time.Second)
+				synctest.Wait()
+				w.wantHeard(t, upTo(1, 1))
+			})
+		})
+	}
+}
+
+func TestOneNodeRelaysAndAnotherTakesOverWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w, cut world // the same store, but cut can lose its connection
+		failing := &cutOff{Positions: &w.positions}
+		first := relay.New(relay.Deps{Events: &w.log, Positions: failing, To: &cut.to, Log: zerolog.Nop()},
+			relay.Config{Name: "a>g"})
+		stopFirst := run(t, first)
+		defer stopFirst()
+		synctest.Wait()
+		second := w.relay(relay.Config{})
+		stopSecond := run(t, second)
+		defer stopSecond()
+		w.log.commit(2)
+		time.Sleep(time.Minute) // of beats
+		synctest.Wait()
+		w.wantHeard(t, nil)
+		cut.wantHeard(t, upTo(1, 2))
+
+		failing.cut(errBroken) // the first is alive, but cannot say so
+		begin := time.Now()
+		w.log.commit(1)
+		for len(w.to.positions()) == 0 && time.Since(begin) < 10*time.Second {
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("took over after %s", took)
+		}
+		w.wantHeard(t, upTo(3, 3))
+		failing.cut(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := w.stored(t); s.Pos != 3 || s.Term != 2 {
+			t.Errorf("stored %+v", s)
+		}
+	})
+}
+
+// cutOff loses its connection to the store.
+type cutOff struct {
+	relay.Positions
+	mu  sync.Mutex
+	err error
+}
+
+func (c *cutOff) cut(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+func (c *cutOff) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *cutOff) Load(ctx context.Context, name string) (relay.State, error) {
+	if err := c.lost(); err != nil {
+		return relay.State{}, err
+	}
+	return c.Positions.Load(ctx, name)
+}
+
+func (c *cutOff) Take(ctx context.Context, name string, seen relay.State) (relay.State, error) {
+	if err := c.lost(); err != nil {
+		return relay.State{}, err
+	}
+	return c.Positions.Take(ctx, name, seen)
+}
+
+func (c *cutOff) Save(ctx context.Context, name string, s relay.State) error {
+	if err := c.lost(); err != nil {
+		return err
+	}
+	return c.Positions.Save(ctx, name, s)
+}
+
+func TestAStopWhileAHandlerIsBusyLosesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		var mu sync.Mutex
+		var handled []int64
+		block := true
+		life := func() (stop func(crash bool)) {
+			b := localbus.New(localbus.Deps{Log: zerolog.Nop()}, localbus.Config{Workers: 1})
+			err := b.Group("g", []string{"a"}, func(ctx context.Context, e bus.Envelope) error {
+				if block && e.Pos == 3 {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				handled = append(handled, e.Pos)
+				return nil
+			})
+			if err == nil {
+				err = b.Start(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop1 := run(t, relay.New(relay.Deps{
+				Events: &w.log, Positions: &w.positions, To: b.Receivers()[0], Log: zerolog.Nop(),
+			}, relay.Config{Name: "a>g", Batch: 1, Alone: true}))
+			return func(crash bool) {
+				if crash {
+					w.positions.Fail(errBroken) // nothing is stored any more
+				}
+				stop1()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_ = b.Stop(ctx)
+				w.positions.Fail(nil)
+			}
+		}
+		w.log.commit(6)
+		kill := life()
+		synctest.Wait()
+		kill(true)
+		block = false
+		stop := life()
+		synctest.Wait()
+		stop(false)
+		if want := slices.Concat(upTo(1, 2), upTo(1, 6)); !slices.Equal(handled, want) {
+			t.Errorf("handled %v, want %v", handled, want)
+		}
+	})
+}
