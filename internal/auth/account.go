@@ -44,13 +44,12 @@ func cleanUsername(s string) (string, error) {
 	if len(s) < 3 || len(s) > 32 {
 		return "", ErrBadUsername
 	}
-	s = strings.ToLower(s)
 	for i := range len(s) {
 		if c := s[i]; !isAlnum(c) && c != '_' && c != '.' && c != '-' {
 			return "", ErrBadUsername
 		}
 	}
-	return s, nil
+	return strings.ToLower(s), nil
 }
 
 func isAlnum(c byte) bool {

@@ -22,8 +22,11 @@ type LoginInput struct {
 // each. ErrTooMany when a budget of Rates is used up: then nothing was
 // checked. ErrBusy when too many sign in at once.
 func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
-	login := strings.ToLower(strings.TrimSpace(in.Login))
-	cred, err := s.findCredential(ctx, login)
+	login, find := s.finder(in.Login)
+	cred, err := find(ctx, login)
+	if errors.Is(err, ErrNoAccount) {
+		cred, err = Credential{}, nil
+	}
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
@@ -59,21 +62,17 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	return s.signIn(cred.Account, session, token, now)
 }
 
-// findCredential returns the zero Credential for a login that is not there.
-func (s *Service) findCredential(ctx context.Context, login string) (Credential, error) {
-	find, clean := s.deps.Accounts.CredentialByUsername, cleanUsername
-	if strings.Contains(login, "@") {
-		find, clean = s.deps.Accounts.CredentialByEmail, cleanEmail
+// finder returns what a login is known by, in one form for all its spellings,
+// and how its account is found.
+func (s *Service) finder(login string) (string, func(context.Context, string) (Credential, error)) {
+	if email, err := cleanEmail(login); err == nil {
+		return emailKey(email), s.deps.Accounts.CredentialByEmail
 	}
-	login, err := clean(login)
-	if err != nil {
-		return Credential{}, nil //nolint:nilerr // What is no name is nobody's.
+	login = strings.TrimSpace(login)
+	if username, err := cleanUsername(login); err == nil {
+		return username, s.deps.Accounts.CredentialByUsername
 	}
-	c, err := find(ctx, login)
-	if errors.Is(err, ErrNoAccount) {
-		return Credential{}, nil
-	}
-	return c, err
+	return login, func(context.Context, string) (Credential, error) { return Credential{}, ErrNoAccount }
 }
 
 // rehash brings an older hash up to what is asked for now. The sign-in does

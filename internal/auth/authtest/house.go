@@ -93,7 +93,7 @@ func WithLimits(d *auth.Deps, _ *auth.Config) { d.Limiter = limit.NewLocal(limit
 
 // New builds and starts a Service over a storage. Its Run is not running: the
 // revocations of others are read when a token is checked after StaleAfter.
-func New(t *testing.T, store Store, setup ...Setup) *House {
+func New(t testing.TB, store Store, setup ...Setup) *House {
 	t.Helper()
 	ring, err := keys.Open("", Secret)
 	if err != nil {

@@ -1,0 +1,40 @@
+package auth
+
+import (
+	"context"
+
+	"chatd/internal/platform/ids"
+)
+
+// HashRuns is how many password hashes were computed: the duration of a
+// sign-in, counted instead of measured.
+func (s *Service) HashRuns() int64 { return s.hasher.runs.Load() }
+
+// ParseRefresh says whether a text is a refresh token that s made, and the
+// text that s writes for it.
+func (s *Service) ParseRefresh(text string) (string, bool) {
+	t, ok := s.refresh.parse(text)
+	if !ok {
+		return "", false
+	}
+	return s.refresh.text(t), true
+}
+
+// RefreshFor makes a real refresh token of a session with a secret of its own.
+func (s *Service) RefreshFor(id ids.Session, generation uint32) string {
+	t := s.refresh.first(id)
+	t.generation = generation
+	return s.refresh.text(t)
+}
+
+// Tidy does what Run does now and then.
+func (s *Service) Tidy(ctx context.Context) error { return s.tidy(ctx) }
+
+// SigningKey returns the key that signs now.
+func (s *Service) SigningKey() (ids.Key, []byte) {
+	k, err := s.signers.current(s.now())
+	if err != nil {
+		panic(err)
+	}
+	return k.id, k.private
+}
