@@ -4,7 +4,8 @@
 // Words. A node wraps one object of chat; nodes that come from one list share
 // their neighbours, which are loaded for all of the list at once when the
 // first is asked for, so that a list costs a constant number of reads however
-// long it is. A subscription's node is made of a shared *chat.Event.
+// long it is; only lists within a list (members, edits) are a read each. A
+// subscription's node is made of a shared *chat.Event.
 //
 // Where to start reading: schema.graphql for what clients see, graph.go for
 // how it is put together, then query.go, groups.go, messages.go, receipts.go

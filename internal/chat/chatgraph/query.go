@@ -133,6 +133,11 @@ func (q *Query) Messages(ctx context.Context, args MessagesArgs) (*Connection[*M
 	limit := p.Limit
 	p.Limit++
 	got, err := q.g.Chat.Page(ctx, who, p)
+	if err == nil && args.AroundSeq != nil && len(got) <= limit && p.After > 0 {
+		// The middle is so near to the end that the newest page has it.
+		p.After, p.Backward = 0, true
+		got, err = q.g.Chat.Page(ctx, who, p)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,9 @@ func TestPagesOfMessages(t *testing.T) {
 		{"the newest", map[string]any{"last": 3}, "7 8 9", false, true},
 		{"around one", map[string]any{"around": 5, "first": 3}, "4 5 6", true, true},
 		{"around the first", map[string]any{"around": 1, "first": 3}, "1 2 3", true, false},
-		{"around the newest", map[string]any{"around": 9, "last": 3}, "8 9", false, true},
+		{"around the newest", map[string]any{"around": 9, "last": 3}, "7 8 9", false, true},
+		{"around one that is not there yet", map[string]any{"around": 99, "first": 3}, "7 8 9", false, true},
+		{"around one in a short conversation", map[string]any{"around": 5}, "1 2 3 4 5 6 7 8 9", false, false},
 		{"all", nil, "1 2 3 4 5 6 7 8 9", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
