@@ -47,7 +47,7 @@ func newHasher(p HashParams, slots, queue int) *hasher {
 		slots = max(runtime.GOMAXPROCS(0)/2, 1)
 	}
 	if queue <= 0 {
-		queue = 64
+		queue = 256
 	}
 	h := &hasher{params: p, slots: make(chan struct{}, slots), maxWait: int64(queue)}
 	h.dummy = encode(p, random(saltLen), random(hashLen))

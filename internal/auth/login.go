@@ -34,7 +34,7 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	client := principal.ClientFrom(ctx)
 	network := s.network(client)
 	known := false
-	if network != nil && !cred.ID.IsZero() {
+	if network != nil { // for unknown logins too: they cost the same reads
 		if known, err = s.deps.Accounts.KnowsNetwork(ctx, cred.ID, network, now.Add(-networkMemory)); err != nil {
 			return SignIn{}, fmt.Errorf("login: %w", err)
 		}

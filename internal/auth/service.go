@@ -68,7 +68,7 @@ type Config struct {
 	CachedTokens int           // verified tokens remembered: 65,536
 	Hash         HashParams    // 19 MiB, 2 passes, 1 lane
 	HashSlots    int           // hashes at once: half of the processors
-	HashQueue    int           // sign-ins that wait for a slot: 64; further ones get ErrBusy
+	HashQueue    int           // sign-ins that wait for a slot: 256; further ones get ErrBusy
 	Rates        Rates         // see Rates
 	Now          func() time.Time
 }
