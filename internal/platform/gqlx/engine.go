@@ -15,9 +15,9 @@ import (
 	"chatd/internal/platform/principal"
 )
 
-// overlapPairs bounds the executing library's comparison of selections that
-// may conflict; our own validation has already passed by then.
-const overlapPairs = 50_000
+// overlapPairs bounds how many pairs of selections validation compares to see
+// whether they can be merged: its only quadratic part.
+const overlapPairs = 10_000
 
 // Engine runs the composed schema. It is safe for concurrent use.
 type Engine struct {
@@ -62,7 +62,7 @@ func New(cfg Config) (*Engine, error) {
 		graphql.UseStringDescriptions(),
 		graphql.UseFieldResolvers(),
 		graphql.RestrictIntrospection(func(context.Context) bool { return cfg.Introspection }),
-		graphql.OverlapValidationLimit(overlapPairs),
+		graphql.OverlapValidationLimit(5*overlapPairs), // it counts some twice
 		graphql.MaxSelections(e.limits.Tokens),
 		graphql.SubscribeResolverTimeout(e.limits.Timeout),
 		graphql.PanicHandler(panics{}),

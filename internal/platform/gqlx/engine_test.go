@@ -121,6 +121,8 @@ type Message implements Node {
   clientId: String @viewer
   "The text, made longer."
   loud("How often." times: Int!): String!
+  "Waits when told to."
+  slow: String!
   "Always fails."
   broken: String
   "When."
@@ -257,6 +259,15 @@ type message struct {
 	Seq   int32
 	Text  string
 	calls *atomic.Int64
+	stuck bool
+}
+
+func (m *message) Slow(ctx context.Context) (string, error) {
+	if m.stuck {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return m.Text, nil
 }
 
 func (m *message) Sender() *user            { return &user{ID: "u1", Name: "Ann"} }

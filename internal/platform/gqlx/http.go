@@ -227,11 +227,12 @@ func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "
 // first of equals; empty when none fits. byName tells that the client named
 // it, rather than a wildcard or nothing.
 func negotiate(accept []string) (media string, byName bool) {
-	if len(accept) == 0 {
+	all := strings.TrimSpace(strings.Join(accept, ","))
+	if all == "" {
 		return mediaJSON, false
 	}
 	best := 0.0
-	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+	for part := range strings.SplitSeq(all, ",") {
 		name, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue

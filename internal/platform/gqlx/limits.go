@@ -18,6 +18,7 @@ type shape struct {
 	fragments  map[string]*ast.FragmentDefinition
 	open       map[string]bool // fragments being expanded
 	selections int
+	pairs      int // of fields to be merged, which validation compares
 	refused    *refusal
 }
 
@@ -67,6 +68,9 @@ func (s *shape) expand(sets []ast.SelectionSet, depth int, meta bool) []*node {
 			if aliases[n.name]++; aliases[n.name] > s.limits.Aliases {
 				s.refused = refuse(errs.TooComplex, "A field has at most %d aliases.", s.limits.Aliases).at(n.fields[0].Position)
 			}
+		}
+		if s.pairs += len(n.fields) * (len(n.fields) - 1) / 2; s.pairs > overlapPairs {
+			s.refused = refuse(errs.TooComplex, "A document repeats fields too often.").at(n.fields[0].Position)
 		}
 		if s.refused != nil {
 			return nil
