@@ -1,0 +1,251 @@
+package chatsql
+
+import (
+	"context"
+	"crypto/subtle"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chatd/internal/chat"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/sqldb"
+)
+
+// sending is one caller's Append on its way through the batch.
+type sending struct {
+	in  chat.NewMessage
+	out *chat.Message
+}
+
+// Append stores a message; many callers' in one commit.
+func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
+	done, err := s.sends.Do(ctx, sending{in: m})
+	if err != nil {
+		return chat.Message{}, fmt.Errorf("append to %s: %w", m.Conversation, err)
+	}
+	return *done.out, nil
+}
+
+// clientKey is what makes a repeated send the same send.
+type clientKey struct {
+	conversation ids.Conversation
+	sender       ids.User
+	clientID     string
+}
+
+func keyOf(m *chat.NewMessage) clientKey { return clientKey{m.Conversation, m.Sender, m.ClientID} }
+
+// prior is the message that a key was used for.
+type prior struct {
+	message *chat.Message
+	hash    []byte
+}
+
+func (p prior) again(hash []byte) (*chat.Message, error) {
+	if subtle.ConstantTimeCompare(p.hash, hash) != 1 {
+		return nil, chat.ErrKeyReused
+	}
+	return p.message, nil
+}
+
+// applySends writes a batch. It first takes every key for a new one and lets
+// the unique index say whether that is so, which costs nothing. Where it is
+// not, it begins again with the keys looked up.
+func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
+	ctx := context.Background()
+	fresh, err := s.place(ctx, tx, items, make(map[clientKey]prior))
+	if err != nil || fresh {
+		return err
+	}
+	known, err := priors(ctx, tx, items)
+	if err != nil {
+		return err
+	}
+	fresh, err = s.place(ctx, tx, items, known)
+	if err == nil && !fresh {
+		err = errors.New("chatsql: a key is neither new nor known")
+	}
+	return err
+}
+
+// place gives the batch's messages their numbers and inserts them. False says
+// that a key which is not among the known is taken, and that nothing was
+// written.
+func (s *Store) place(
+	ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending], known map[clientKey]prior,
+) (bool, error) {
+	c, err := s.begin(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	of := make([]ids.Conversation, len(items))
+	for i, item := range items {
+		of[i] = item.Value.in.Conversation
+	}
+	if err := c.load(ctx, of...); err != nil {
+		return false, err
+	}
+	rows := make([]row, 0, len(items))
+	own := make(map[memberID]ownRead, len(items))
+	for _, item := range items {
+		m := &item.Value.in
+		item.Value.out, item.Err = nil, nil
+		h := c.heads[m.Conversation]
+		switch {
+		case h == nil:
+			item.Err = chat.ErrNoConversation
+			continue
+		case h.memberVersion != m.Version:
+			item.Err = chat.ErrMoved
+			continue
+		}
+		if m.ClientID != "" {
+			if p, ok := known[keyOf(m)]; ok {
+				item.Value.out, item.Err = p.again(m.InputHash)
+				continue
+			}
+		}
+		out := c.add(h, m)
+		if m.ClientID != "" {
+			known[keyOf(m)] = prior{out, m.InputHash}
+		}
+		item.Value.out = out
+		rows = append(rows, row{out, m.InputHash})
+		own[memberID{m.Conversation, m.Sender}] = ownRead{out.Seq, out.Ord}
+	}
+	if len(rows) == 0 {
+		return true, nil
+	}
+	if fresh, err := c.insert(ctx, rows); err != nil || !fresh {
+		return false, err
+	}
+	if err := s.bulk.saveReads(ctx, tx, own); err != nil {
+		return false, fmt.Errorf("move the senders' read positions: %w", err)
+	}
+	return true, c.finish(ctx)
+}
+
+// add gives a message the next numbers of its conversation.
+func (c *commit) add(h *head, m *chat.NewMessage) *chat.Message {
+	pos := c.take(h)
+	h.lastSeq++
+	h.lastRev++
+	if m.Kind != chat.System {
+		h.lastOrd++
+	}
+	h.activePos = pos
+	out := &chat.Message{
+		ID: m.ID, Conversation: m.Conversation, Seq: h.lastSeq, Rev: h.lastRev, Ord: h.lastOrd, Pos: pos,
+		Kind: m.Kind, Sender: m.Sender, Text: m.Text, Note: m.Note, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		CreatedAt: stored(m.CreatedAt),
+	}
+	c.events = append(c.events, &chat.Event{
+		Kind: chat.MessageAdded, Conversation: h.id, Pos: pos, Rev: h.lastRev, LastOrd: h.lastOrd, Message: out,
+	})
+	return out
+}
+
+// row is a message with what only its row has.
+type row struct {
+	message *chat.Message
+	hash    []byte
+}
+
+// insertSizes are the numbers of rows that one statement inserts.
+var insertSizes = [...]int{64, 16, 4, 1}
+
+const insertColumns = 14
+
+// insertText returns the statement for n rows.
+func insertText(n int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO chat_message (pos, id, conversation, seq, rev, add_rev, ord, kind, sender, text, note,
+		client_id, input_hash, reply_to, created_at) VALUES `)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		at := i*insertColumns + 1
+		rev := placeholders(at+4, 1)
+		fmt.Fprintf(&b, "(%s,%s,%s)", placeholders(at, 5), rev, placeholders(at+5, insertColumns-5))
+	}
+	b.WriteString(` ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING`)
+	return b.String()
+}
+
+// insert writes added messages. False says that a key was taken, and that
+// they are not there.
+func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
+	var written int64
+	for at := 0; at < len(rows); {
+		for i, n := range insertSizes {
+			if n > len(rows)-at {
+				continue
+			}
+			args := make([]any, 0, n*insertColumns)
+			for _, r := range rows[at : at+n] {
+				var err error
+				if args, err = r.appendArgs(args); err != nil {
+					return false, err
+				}
+			}
+			done, err := c.tx.Exec(ctx, c.s.inserts[i], args...)
+			if err != nil {
+				return false, fmt.Errorf("insert messages: %w", err)
+			}
+			written += done
+			at += n
+			break
+		}
+	}
+	if written == int64(len(rows)) {
+		return true, nil
+	}
+	if _, err := c.tx.Exec(ctx, `DELETE FROM chat_message WHERE pos > $1`, c.first); err != nil {
+		return false, fmt.Errorf("take messages back: %w", err)
+	}
+	return false, nil
+}
+
+func (r row) appendArgs(args []any) ([]any, error) {
+	m := r.message
+	note, err := noteText(m.Note)
+	if err != nil {
+		return nil, err
+	}
+	var hash, replyTo any
+	if len(r.hash) > 0 {
+		hash = r.hash
+	}
+	if !m.ReplyTo.IsZero() {
+		replyTo = m.ReplyTo.Bytes()
+	}
+	return append(args, m.Pos, m.ID.Bytes(), m.Conversation.Bytes(), m.Seq, m.Rev, m.Ord, string(m.Kind),
+		m.Sender.Bytes(), m.Text, note, orNull(m.ClientID), hash, replyTo, micros(m.CreatedAt)), nil
+}
+
+// priors looks up the keys of a batch.
+func priors(ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending]) (map[clientKey]prior, error) {
+	known := make(map[clientKey]prior)
+	for _, item := range items {
+		m := &item.Value.in
+		if _, ok := known[keyOf(m)]; ok || m.ClientID == "" {
+			continue
+		}
+		var p prior
+		var err error
+		p.message, err = scanMessageAnd(tx.QueryRow(ctx,
+			`SELECT `+messageColumns+`, m.input_hash FROM chat_message m
+			WHERE m.conversation = $1 AND m.sender = $2 AND m.client_id = $3`,
+			m.Conversation.Bytes(), m.Sender.Bytes(), m.ClientID), &p.hash)
+		switch {
+		case err == nil:
+			known[keyOf(m)] = p
+		case !errors.Is(err, sql.ErrNoRows):
+			return nil, fmt.Errorf("look up a key: %w", err)
+		}
+	}
+	return known, nil
+}

@@ -1,0 +1,213 @@
+package chatsql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"chatd/internal/chat"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/sqldb"
+)
+
+// head is a conversation's counters.
+type head struct {
+	id            ids.Conversation
+	lastSeq       int64
+	lastRev       int64
+	lastOrd       int64
+	lastPos       int64
+	activePos     int64
+	memberVersion int64
+	memberCount   int64
+	touched       bool // since begin
+}
+
+// commit is one job's work: it takes numbers from the position and the heads,
+// gathers the events that they were given to, and writes the counters back in
+// finish. It is the lane's goroutine's alone.
+type commit struct {
+	s      *Store
+	tx     *sqldb.Tx
+	epoch  string
+	first  int64 // the position before this job
+	pos    int64
+	heads  map[ids.Conversation]*head // nil: there is no such conversation
+	events []*chat.Event
+}
+
+// begin takes the position. On PostgreSQL its row stays locked until the
+// commit, and whoever waits for it then reads what this job leaves.
+func (s *Store) begin(ctx context.Context, tx *sqldb.Tx) (*commit, error) {
+	c := &commit{s: s, tx: tx, heads: make(map[ids.Conversation]*head)}
+	if s.counted {
+		c.epoch, c.pos, c.first = s.epoch, s.pos, s.pos
+		return c, nil
+	}
+	var at standing
+	err := tx.QueryRow(ctx, selectPosition+s.bulk.lock()).Scan(&at.epoch, &at.pos)
+	if errors.Is(err, sql.ErrNoRows) {
+		at, err = s.beginEpoch(ctx, tx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take the position: %w", err)
+	}
+	c.epoch, c.pos, c.first = at.epoch, at.pos, at.pos
+	return c, nil
+}
+
+// beginEpoch makes the position row of a new database, unless another node
+// does at this moment.
+func (s *Store) beginEpoch(ctx context.Context, tx *sqldb.Tx) (standing, error) {
+	_, err := tx.Exec(ctx, `INSERT INTO chat_position (id, pos, epoch) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`,
+		uuid.NewString())
+	if err != nil {
+		return standing{}, err
+	}
+	var at standing
+	err = tx.QueryRow(ctx, selectPosition+s.bulk.lock()).Scan(&at.epoch, &at.pos)
+	return at, err
+}
+
+// head returns the counters of a conversation; chat.ErrNoConversation when
+// there is none.
+func (c *commit) head(ctx context.Context, id ids.Conversation) (*head, error) {
+	if err := c.load(ctx, id); err != nil {
+		return nil, err
+	}
+	if h := c.heads[id]; h != nil {
+		return h, nil
+	}
+	return nil, chat.ErrNoConversation
+}
+
+// load brings heads into c.heads, with nil for what is not there.
+func (c *commit) load(ctx context.Context, of ...ids.Conversation) error {
+	var missing []any
+	for _, id := range of {
+		if _, ok := c.heads[id]; ok {
+			continue
+		}
+		if h, ok := c.s.heads.Get(id); ok {
+			c.heads[id] = &h
+			continue
+		}
+		c.heads[id] = nil
+		missing = append(missing, id.Bytes())
+	}
+	for _, part := range parts(missing) {
+		found, err := collect(ctx, c.tx, scanHead,
+			`SELECT id, last_seq, last_rev, last_ord, last_pos, active_pos, member_version, member_count
+			FROM chat_conversation WHERE id IN (`+part.list(1)+`)`, part...)
+		if err != nil {
+			return fmt.Errorf("read counters: %w", err)
+		}
+		for _, h := range found {
+			c.heads[h.id] = &h
+		}
+	}
+	return nil
+}
+
+func scanHead(r sqldb.Row) (h head, err error) {
+	err = r.Scan(&h.id, &h.lastSeq, &h.lastRev, &h.lastOrd, &h.lastPos, &h.activePos, &h.memberVersion, &h.memberCount)
+	return h, err
+}
+
+// take gives a change of h its position.
+func (c *commit) take(h *head) int64 {
+	c.pos++
+	h.lastPos, h.touched = c.pos, true
+	return c.pos
+}
+
+// change gives a change that is no added message its position and rev and
+// writes it to the journal. The event that tells of it carries the state.
+func (c *commit) change(ctx context.Context, h *head, e chat.Event, j entry) (*chat.Event, error) {
+	e.Conversation, e.Pos, e.LastOrd = h.id, c.take(h), h.lastOrd
+	h.lastRev++
+	e.Rev = h.lastRev
+	_, err := c.tx.Exec(ctx,
+		`INSERT INTO chat_change (pos, conversation, rev, ord, kind, message, old_text, user_id, change, role, actor, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		e.Pos, h.id, e.Rev, e.LastOrd, j.kind, j.message, j.oldText, j.member.User,
+		orNull(string(j.member.Change)), orNull(string(j.member.Role)), j.member.Actor, micros(j.at))
+	if err != nil {
+		return nil, fmt.Errorf("write the journal: %w", err)
+	}
+	c.events = append(c.events, &e)
+	return &e, nil
+}
+
+// The kinds of journal entry in chat_change.kind.
+const (
+	entryMessage      = "MESSAGE"
+	entryMembership   = "MEMBERSHIP"
+	entryConversation = "CONVERSATION"
+)
+
+// entry is what chat_change keeps of a change besides its numbers.
+type entry struct {
+	kind    string
+	message ids.Message
+	oldText *string
+	member  chat.Membership
+	at      time.Time
+}
+
+// finish writes the counters and has the events told after the commit.
+func (c *commit) finish(ctx context.Context) error {
+	touched := make([]*head, 0, len(c.heads))
+	for _, h := range c.heads {
+		if h != nil && h.touched {
+			touched = append(touched, h)
+		}
+	}
+	if len(touched) > 0 {
+		if err := c.s.bulk.saveHeads(ctx, c.tx, touched); err != nil {
+			return fmt.Errorf("write counters: %w", err)
+		}
+	}
+	if c.pos != c.first {
+		if _, err := c.tx.Exec(ctx, `UPDATE chat_position SET pos = $1 WHERE id = 1`, c.pos); err != nil {
+			return fmt.Errorf("write the position: %w", err)
+		}
+	}
+	c.keep(touched)
+	return nil
+}
+
+// keep leaves the counters for the next job (SQLite) and registers what is
+// due after the commit. A job that is undone takes all counters with it: the
+// next one reads them again.
+func (c *commit) keep(touched []*head) {
+	s := c.s
+	at := &standing{c.epoch, c.pos}
+	if s.db.Engine() == sqldb.SQLite {
+		s.counted, s.epoch, s.pos = true, c.epoch, c.pos
+		for _, h := range touched {
+			left := *h
+			left.touched = false
+			s.heads.Add(h.id, left)
+		}
+		c.tx.OnRollback(func() {
+			s.counted = false
+			s.heads.Purge()
+		})
+	}
+	events := c.events
+	c.tx.AfterCommit(func() {
+		// The position first: who then asks for it and subscribed before
+		// either reads an event or is told of it.
+		if s.db.Engine() == sqldb.SQLite {
+			s.shown.Store(at)
+		}
+		if len(events) > 0 {
+			s.told(events)
+		}
+	})
+}

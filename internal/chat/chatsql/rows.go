@@ -1,0 +1,203 @@
+package chatsql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatd/internal/chat"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/sqldb"
+)
+
+// Times are microseconds UTC; the zero time is NULL.
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func optMicros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func instant(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+func optInstant(us sql.NullInt64) time.Time {
+	if !us.Valid {
+		return time.Time{}
+	}
+	return instant(us.Int64)
+}
+
+// stored is t as it comes back from the store.
+func stored(t time.Time) time.Time { return instant(micros(t)) }
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func noteText(n *chat.Note) (any, error) {
+	if n == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("encode the note: %w", err)
+	}
+	return string(b), nil
+}
+
+// messageColumns are what scanMessage reads, of chat_message m.
+const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
+	m.reply_to, m.created_at, m.edited_at, m.deleted_at`
+
+func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) }
+
+// scanMessageAnd also reads the columns after messageColumns, into more.
+func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
+	var (
+		m               chat.Message
+		note, clientID  sql.NullString
+		created         int64
+		edited, deleted sql.NullInt64
+	)
+	err := r.Scan(append([]any{
+		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &note, &clientID,
+		&m.ReplyTo, &created, &edited, &deleted,
+	}, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	if note.Valid {
+		if err := json.Unmarshal([]byte(note.String), &m.Note); err != nil {
+			return nil, fmt.Errorf("decode the note of %s: %w", m.ID, err)
+		}
+	}
+	m.ClientID, m.CreatedAt = clientID.String, instant(created)
+	m.EditedAt, m.DeletedAt = optInstant(edited), optInstant(deleted)
+	return &m, nil
+}
+
+// values drops the pointers, which only the journal shares.
+func values(of []*chat.Message, err error) ([]chat.Message, error) {
+	if err != nil || len(of) == 0 {
+		return nil, err
+	}
+	all := make([]chat.Message, len(of))
+	for i, m := range of {
+		all[i] = *m
+	}
+	return all, nil
+}
+
+// conversationColumns are what conversationFields takes, of chat_conversation c.
+const conversationColumns = `c.id, c.kind, c.name, c.description, c.creator, c.created_at, c.updated_at, c.archived_at,
+	c.last_seq, c.last_rev, c.last_ord, c.member_version, c.member_count, c.active_pos`
+
+// memberColumns are what scanMember reads, of chat_member v.
+const memberColumns = `v.conversation, v.user_id, v.role, v.joined_at, v.read_seq, v.read_ord, v.delivered_seq`
+
+func scanConversation(r sqldb.Row) (chat.Conversation, error) { return scanConversationAnd(r) }
+
+func scanConversationAnd(r sqldb.Row, more ...any) (chat.Conversation, error) {
+	var (
+		c                chat.Conversation
+		created, updated int64
+		archived         sql.NullInt64
+	)
+	err := r.Scan(append([]any{
+		&c.ID, &c.Kind, &c.Name, &c.Description, &c.Creator, &created, &updated, &archived,
+		&c.LastSeq, &c.LastRev, &c.LastOrd, &c.MemberVersion, &c.MemberCount, &c.ActivePos,
+	}, more...)...)
+	c.CreatedAt, c.UpdatedAt, c.ArchivedAt = instant(created), instant(updated), optInstant(archived)
+	return c, err
+}
+
+func memberFields(m *chat.Member, joined *int64) []any {
+	return []any{&m.Conversation, &m.User, &m.Role, joined, &m.ReadSeq, &m.ReadOrd, &m.DeliveredSeq}
+}
+
+func scanMember(r sqldb.Row) (m chat.Member, err error) {
+	var joined int64
+	err = r.Scan(memberFields(&m, &joined)...)
+	m.JoinedAt = instant(joined)
+	return m, err
+}
+
+// scanView reads conversationColumns, then memberColumns.
+func scanView(r sqldb.Row) (v chat.View, err error) {
+	var joined int64
+	v.Conversation, err = scanConversationAnd(r, memberFields(&v.Viewer, &joined)...)
+	v.Viewer.JoinedAt = instant(joined)
+	return v, err
+}
+
+// collect reads all rows of a query.
+func collect[T any](ctx context.Context, q sqldb.Querier, scan func(sqldb.Row) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, text, args...)
+	return sqldb.Collect(rows, err, scan)
+}
+
+// part is some of many arguments of one statement.
+type part []any
+
+// partSizes are the lengths that lists of arguments are filled up to, so that
+// there are only few texts of each statement.
+var partSizes = [...]int{1, 4, 16, 100}
+
+// parts cuts arguments into lists for IN, filling each up by repeating its
+// last one.
+func parts(args []any) []part {
+	var all []part
+	for len(args) > 0 {
+		n := min(len(args), partSizes[len(partSizes)-1])
+		p := part(append(make([]any, 0, n), args[:n]...))
+		args = args[n:]
+		for _, size := range partSizes {
+			if size >= n {
+				for len(p) < size {
+					p = append(p, p[n-1])
+				}
+				break
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// list returns the placeholders of the part, numbered from first.
+func (p part) list(first int) string { return placeholders(first, len(p)) }
+
+func placeholders(first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(first + i))
+	}
+	return b.String()
+}
+
+// blobs turns identifiers into arguments.
+func blobs[I interface{ Bytes() []byte }](of []I) []any {
+	args := make([]any, len(of))
+	for i, id := range of {
+		args[i] = id.Bytes()
+	}
+	return args
+}
+
+// key is a user as a key to compare with, where NULL would compare with
+// nothing.
+func key(u ids.User) []byte { return u.Bytes() }
