@@ -29,6 +29,7 @@ type app struct {
 	stores   *stores
 	contexts *contexts
 	bus      bus.Bus
+	relays   []lifecycle.Part
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	health   *httpx.Health
@@ -84,6 +85,7 @@ func (a *app) assemble() (err error) {
 	if a.bus, err = newBus(a.contexts, a.log, registry); err != nil {
 		return err
 	}
+	a.relays = newRelays(a.stores, a.bus, a.log)
 	if a.engine, err = newEngine(a.contexts.parts(), graphQL(a.cfg, a.log)); err != nil {
 		return err
 	}
@@ -144,6 +146,7 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
 		lifecycle.Part{Name: "chat", Run: a.contexts.chat.Run},
 	)
+	g.Add(a.relays...)
 	g.Add(
 		lifecycle.Part{Name: "graphql", Stop: func(context.Context) error { a.engine.Close(); return nil }},
 		lifecycle.Part{Name: "sockets", Stop: a.sockets.Drain, Limit: drainLimit},

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"chatd/internal/auth"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/bus/localbus"
+	"chatd/internal/platform/lifecycle"
+	"chatd/internal/platform/relay"
 	"chatd/internal/user"
 )
 
@@ -18,4 +23,46 @@ func newBus(c *contexts, log zerolog.Logger, reg prometheus.Registerer) (bus.Bus
 		return nil, fmt.Errorf("subscribe user: %w", err)
 	}
 	return b, nil
+}
+
+// newRelays brings each context's log to each receiver that hears it.
+func newRelays(s *stores, b bus.Bus, log zerolog.Logger) []lifecycle.Part {
+	logs := []struct {
+		topic  string
+		events relay.Log
+	}{{"auth", authLog{s.auth}}, {"user", s.user}}
+	var parts []lifecycle.Part
+	for _, to := range b.Receivers() {
+		for _, from := range logs {
+			if !to.Hears(from.topic) {
+				continue
+			}
+			name := from.topic + ">" + to.Name()
+			r := relay.New(
+				relay.Deps{Events: from.events, Positions: s.relays, To: to, Log: log},
+				relay.Config{Name: name, Alone: true}, // one node, see stores.claim
+			)
+			parts = append(parts, lifecycle.Part{Name: "relay " + name, Run: r.Run})
+		}
+	}
+	return parts
+}
+
+// authLog is auth's changes as the bus carries them.
+type authLog struct{ changes auth.Changes }
+
+func (l authLog) Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
+	changes, err := l.changes.Changes(ctx, after, limit)
+	if err != nil {
+		return nil, after, err
+	}
+	out := make([]bus.Envelope, len(changes))
+	for i, c := range changes {
+		out[i] = bus.Envelope{
+			ID: "auth/" + strconv.FormatInt(c.Pos, 10), Name: c.Name, Topic: "auth",
+			Key: c.Key, Pos: c.Pos, Time: c.Time, Payload: c.Payload,
+		}
+		after = c.Pos
+	}
+	return out, after, nil
 }

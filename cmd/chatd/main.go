@@ -73,9 +73,6 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err
 	default:
-		if err := p.faults.err(); err != nil {
-			return err
-		}
 		return g.Bench.run(ctx, k.Command(), out)
 	}
 }

@@ -59,12 +59,16 @@ func envName(flag string) string {
 	return "CHATD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// isSetting tells a field of Config from --help, --config and the flags of
+// commands that have no settings: each says its type.
+func isSetting(v *kong.Value) bool { return v.Tag.Type != "" }
+
 func helpWithEnv(v *kong.Value) string {
 	help := v.Help
 	if choices := v.Tag.Get("choices"); choices != "" {
 		help += " One of " + strings.ReplaceAll(choices, ",", ", ") + "."
 	}
-	if v.Name == "help" || v.Tag.Type == "" && v.Name != "config" {
+	if !isSetting(v) && v.Name != "config" {
 		return help
 	}
 	return help + " [$" + envName(v.Name) + "]"
@@ -90,14 +94,17 @@ func (p *parser) Validate(*kong.Application) error { return nil }
 // Resolve looks up a flag that the command line does not have: environment,
 // then file. A variable that is set but empty counts as not given.
 func (p *parser) Resolve(k *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if !isSetting(flag.Value) {
+		return nil, nil
+	}
 	if p.file == nil {
 		p.file = p.readFile(k)
 	}
-	if v := p.env[envName(flag.Name)]; v != "" && flag.Name != "help" && flag.Name != "config" && flag.Tag.Type != "" {
+	if v := p.env[envName(flag.Name)]; v != "" {
 		p.from[flag.Name] = envName(flag.Name)
 		return v, nil
 	}
-	if v, ok := p.file.values[flag.Name]; ok && flag.Tag.Type != "" {
+	if v, ok := p.file.values[flag.Name]; ok {
 		p.from[flag.Name] = p.file.name
 		return v, nil
 	}
@@ -113,7 +120,7 @@ func (p *parser) finish(k *kong.Context, cfg *Config) error {
 	}
 	known := map[string]bool{}
 	for _, flag := range k.Selected().Flags {
-		known[flag.Name] = flag.Tag.Type != ""
+		known[flag.Name] = isSetting(flag.Value)
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.file.values)) {
 		switch {
@@ -134,7 +141,7 @@ func (p *parser) print(k *kong.Context, out io.Writer) error {
 	row := func(name, value, from string) { _, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", name, value, from) }
 	row("SETTING", "VALUE", "FROM")
 	for _, flag := range k.Selected().Flags {
-		if flag.Tag.Type == "" || flag.Tag.Type == "unbuilt" {
+		if !isSetting(flag.Value) || flag.Tag.Type == "unbuilt" {
 			continue
 		}
 		from := p.from[flag.Name]

@@ -11,6 +11,7 @@ import (
 	"chatd/internal/auth/authsql"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/keys"
+	"chatd/internal/platform/relay/relaysql"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/user/usersql"
 	"chatd/migrations"
@@ -24,9 +25,10 @@ type stores struct {
 	db   *sqldb.DB
 	node *sqldb.Lock // PostgreSQL without a bus between nodes: the only one
 
-	auth *authsql.Store
-	user *usersql.Store
-	chat *chatsql.Store
+	auth   *authsql.Store
+	user   *usersql.Store
+	chat   *chatsql.Store
+	relays *relaysql.Positions
 }
 
 var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them (--kafka-brokers), which this build does not speak yet")
@@ -69,7 +71,8 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 			return fmt.Errorf("migrate %s: %w", set, err)
 		}
 	}
-	s.auth, s.user, s.chat = authsql.New(s.db), usersql.New(s.db), chatsql.New(s.db, chatsql.Config{})
+	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
+	s.chat = chatsql.New(s.db, chatsql.Config{})
 	return s.hold(cfg)
 }
 
