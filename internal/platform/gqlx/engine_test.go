@@ -2,6 +2,7 @@ package gqlx_test
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -19,139 +20,8 @@ import (
 	"chatd/internal/platform/principal"
 )
 
-const testSDL = `
-extend type Query {
-  "The caller."
-  viewer: User
-  "Who has the ids."
-  users("Whose." ids: [ID!]!): [User]!
-  "Nothing needed."
-  hello("Whom." name: String = "you"): String! @open
-  "Fails as told."
-  fail("How." how: String!): String
-  "Takes anything."
-  search("What." filter: Filter, "When." at: Time, "How far." radius: Float): String
-}
-extend type Mutation {
-  "Lets somebody in."
-  login("Who." input: LoginInput!): LoginPayload! @open
-  "Sends."
-  send("What." input: SendInput!): SendPayload!
-}
-extend type Subscription {
-  "Messages of a room."
-  messageAdded("The room." room: ID!, "The position." afterSeq: Int): Message!
-  "All events."
-  events("The position." after: String): Event!
-}
-"A filter."
-input Filter {
-  "Words."
-  text: String
-  "Kinds."
-  kinds: [Kind!]
-  "How many."
-  limit: Int = 10
-  "All of these."
-  and: [Filter!]
-}
-"A kind."
-enum Kind {
-  "One."
-  DIRECT
-  "Other."
-  GROUP
-}
-"Credentials."
-input LoginInput {
-  "The name."
-  login: String!
-}
-"What login gives."
-type LoginPayload {
-  "The token."
-  token: String!
-}
-"What to send."
-input SendInput {
-  "The text."
-  text: String!
-}
-"What was sent."
-type SendPayload {
-  "The message."
-  message: Message!
-}
-"A person."
-type User implements Node {
-  "The id."
-  id: ID!
-  "The name."
-  name: String!
-  "Friends."
-  friends("How many." first: Int, "From." after: String, "How many." last: Int): UserConnection!
-  "The best."
-  friend: User
-}
-"People."
-type UserConnection {
-  "The edges."
-  edges: [UserEdge!]!
-  "The page."
-  pageInfo: PageInfo!
-}
-"One of them."
-type UserEdge {
-  "The cursor."
-  cursor: String!
-  "Who."
-  node: User!
-}
-"A message."
-type Message implements Node {
-  "The id."
-  id: ID!
-  "Its number."
-  seq: Int!
-  "The text."
-  text: String!
-  "Who sent it."
-  sender: User!
-  "Its client id, for the sender only."
-  clientId: String @viewer
-  "The text, made longer."
-  loud("How often." times: Int!): String!
-  "Waits when told to."
-  slow: String!
-  "Always fails."
-  broken: String
-  "When."
-  sentAt: Time!
-}
-"An event."
-interface Event {
-  "The position."
-  cursor: String! @spliced(as: CURSOR)
-}
-"A message was added."
-type MessageAdded implements Event {
-  "The position."
-  cursor: String! @spliced(as: CURSOR)
-  "The message."
-  message: Message!
-  "Unread now."
-  unreadCount: Int! @spliced(as: UNREAD_COUNT)
-}
-"The beginning."
-type StreamStarted implements Event {
-  "The position."
-  cursor: String! @spliced(as: CURSOR)
-  "Says hello."
-  greeting: String!
-  "A number."
-  number: Int!
-}
-`
+//go:embed testdata/test.graphql
+var testSDL string
 
 type query struct{ calls *atomic.Int64 }
 
