@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,20 +67,17 @@ func (g *Group) Run(ctx context.Context) error {
 	for _, p := range g.parts {
 		r, err := g.start(up, p, cancel)
 		if err != nil {
-			if ctx.Err() == nil { // else it was asked to stop in the middle
-				failures = append(failures, err)
-			}
-			cancel(nil)
+			cancel(err)
 			break
 		}
 		started = append(started, r)
 	}
 	<-up.Done()
-	if cause := context.Cause(up); ctx.Err() == nil && !errors.Is(cause, context.Canceled) {
-		failures = append(failures, cause)
+	if ctx.Err() == nil { // else it was asked to stop, perhaps in the middle of the start
+		failures = append(failures, context.Cause(up))
 	}
-	for i := len(started) - 1; i >= 0; i-- {
-		if err := g.stop(context.WithoutCancel(ctx), started[i]); err != nil {
+	for _, r := range slices.Backward(started) {
+		if err := g.stop(context.WithoutCancel(ctx), r); err != nil {
 			failures = append(failures, err)
 		}
 	}

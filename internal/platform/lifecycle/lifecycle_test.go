@@ -93,8 +93,9 @@ func TestAnEndDuringTheStartIsNoFailure(t *testing.T) {
 func TestADeadPartStopsAll(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ dies, want error }{
-		"with an error":    {errBroken, errBroken},
-		"without an error": {nil, lifecycle.ErrEnded},
+		"with an error":     {errBroken, errBroken},
+		"without an error":  {nil, lifecycle.ErrEnded},
+		"of its own cancel": {context.Canceled, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

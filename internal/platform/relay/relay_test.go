@@ -91,6 +91,12 @@ func (r *receiver) positions() []int64 {
 	return slices.Clone(r.heard)
 }
 
+// pass lets time go by until all that is due by then has been done.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 func upTo(from, to int64) (all []int64) {
 	for i := from; i <= to; i++ {
 		all = append(all, i)
@@ -151,8 +157,7 @@ func TestALogArrivesInOrderAndThePositionIsKept(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		w.wantHeard(t, upTo(1, 25))
-		time.Sleep(250 * time.Millisecond)
-		synctest.Wait()
+		pass(250 * time.Millisecond)
 		if s := w.stored(t); s.Pos != 25 {
 			t.Errorf("stored %+v", s)
 		}
@@ -172,8 +177,7 @@ func TestAWokenRelayDoesNotWaitForItsPoll(t *testing.T) {
 		synctest.Wait()
 		w.wantHeard(t, upTo(1, 1))
 		w.log.commit(1) // and by a poll if nobody wakes it
-		time.Sleep(500 * time.Millisecond)
-		synctest.Wait()
+		pass(500 * time.Millisecond)
 		w.wantHeard(t, upTo(1, 2))
 	})
 }
@@ -212,8 +216,7 @@ func TestThePositionNeverPassesWhatIsNotSafe(t *testing.T) {
 		w.wantHeard(t, upTo(1, 9)) // offered ahead
 		w.to.release(0, nil)
 		w.to.release(2, nil) // but the second is in between
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		if s := w.stored(t); s.Pos != 3 {
 			t.Errorf("stored %+v", s)
 		}
@@ -251,8 +254,7 @@ func TestWhatAReceiverGivesBackIsOfferedAgain(t *testing.T) {
 		synctest.Wait()
 		w.to.release(0, nil)
 		w.to.release(1, bus.ErrStopped)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		w.wantHeard(t, slices.Concat(upTo(1, 4), upTo(3, 4)))
 	})
 }
@@ -271,12 +273,10 @@ func TestAFailureIsTriedAgain(t *testing.T) {
 				fail(&w, errBroken)
 				stop := run(t, w.relay(relay.Config{}))
 				defer stop()
-				time.Sleep(10 * time.Second)
-				synctest.Wait()
+				pass(10 * time.Second)
 				w.wantHeard(t, nil)
 				fail(&w, nil)
-				time.Sleep(4 * time.Second)
-				synctest.Wait()
+				pass(4 * time.Second)
 				w.wantHeard(t, upTo(1, 1))
 			})
 		})
@@ -297,8 +297,7 @@ func TestOneNodeRelaysAndAnotherTakesOverWithinFiveSeconds(t *testing.T) {
 		stopSecond := run(t, second)
 		defer stopSecond()
 		w.log.commit(2)
-		time.Sleep(time.Minute) // of beats
-		synctest.Wait()
+		pass(time.Minute) // of beats
 		w.wantHeard(t, nil)
 		cut.wantHeard(t, upTo(1, 2))
 
@@ -306,16 +305,14 @@ func TestOneNodeRelaysAndAnotherTakesOverWithinFiveSeconds(t *testing.T) {
 		begin := time.Now()
 		w.log.commit(1)
 		for len(w.to.positions()) == 0 && time.Since(begin) < 10*time.Second {
-			time.Sleep(100 * time.Millisecond)
-			synctest.Wait()
+			pass(100 * time.Millisecond)
 		}
 		if took := time.Since(begin); took > 5*time.Second {
 			t.Errorf("took over after %s", took)
 		}
 		w.wantHeard(t, upTo(3, 3))
 		failing.cut(nil)
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		pass(time.Minute)
 		if s := w.stored(t); s.Pos != 3 || s.Term != 2 {
 			t.Errorf("stored %+v", s)
 		}

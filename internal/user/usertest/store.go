@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -222,7 +223,7 @@ func logPages(t *testing.T, s user.Store) {
 	add(t, s, p)
 	const n = 7
 	for i := range n {
-		_, err := s.Update(t.Context(), p.ID, func(p *user.Profile) error { p.DisplayName = fmt.Sprint(i); return nil })
+		_, err := s.Update(t.Context(), p.ID, func(p *user.Profile) error { p.DisplayName = strconv.Itoa(i); return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -149,13 +149,13 @@ func inOrder(t *testing.T, factory Factory) {
 	const keys, each = 20, 50
 	var events []bus.Envelope
 	for i := range keys * each {
-		events = append(events, event("a", fmt.Sprint(i%keys), int64(i)))
+		events = append(events, event("a", strconv.Itoa(i%keys), int64(i)))
 	}
 	if err := b.Publish(patient(t), events...); err != nil {
 		t.Fatal(err)
 	}
 	for k := range keys {
-		got := h.of(fmt.Sprint(k))
+		got := h.of(strconv.Itoa(k))
 		if len(got) != each || !slices.IsSorted(got) {
 			t.Errorf("key %d: %v", k, got)
 		}
