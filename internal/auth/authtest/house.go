@@ -36,11 +36,14 @@ var CheapHash = auth.HashParams{MemoryKiB: 8, Passes: 1, Lanes: 1}
 // Secret is the master secret of houses.
 var Secret = strings.Repeat("s", keys.MinSecret)
 
-// Clock is a time that is turned by hand.
-type Clock struct{ offset atomic.Int64 }
+// Clock is a time that stands still until it is turned on by hand.
+type Clock struct {
+	began  time.Time
+	offset atomic.Int64
+}
 
-// Now is the real time and what was added.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+// Now is the time of the house's building and what was added.
+func (c *Clock) Now() time.Time { return c.began.Add(time.Duration(c.offset.Load())) }
 
 // Add turns the clock on.
 func (c *Clock) Add(d time.Duration) { c.offset.Add(int64(d)) }
@@ -99,7 +102,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &House{Store: store, Clock: &Clock{}, Profiles: &Profiles{}}
+	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
 		Accounts: store, Sessions: store, Keys: store, Changes: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
