@@ -18,14 +18,16 @@ import (
 
 // play is one run: its rooms with their sockets, and what they count.
 type play struct {
-	cfg       Config
-	scenario  Scenario
-	run       uint64 // told apart from other runs by the markers
-	began     time.Time
-	rooms     []*room
-	streams   []*stream // of all rooms, by the number in the marker
-	http      *http.Client
-	rssBefore int64 // of the server before the sockets came
+	cfg      Config
+	scenario Scenario
+	run      uint64 // told apart from other runs by the markers
+	began    time.Time
+	rooms    []*room
+	streams  []*stream // of all rooms, by the number in the marker
+	http     *http.Client
+
+	rssBefore     int64 // of the server when it had the first sockets
+	socketsBefore int   // how many those were
 
 	sent, acked, delivered, failed atomic.Int64
 	last                           atomic.Int64 // when the last message came, since began

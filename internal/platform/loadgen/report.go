@@ -38,7 +38,7 @@ type Report struct {
 	ServerCPU      float64 `json:"server_cpu_s"`                // user and system, of the measured part and the hold
 	CPUPerDelivery float64 `json:"cpu_us_per_delivery"`         // microseconds
 	ServerRSS      int64   `json:"server_rss_bytes"`            // at the end of the measured part
-	RSSPerSocket   int64   `json:"rss_bytes_per_socket"`        // after the hold, over what it was before the sockets came
+	RSSPerSocket   int64   `json:"rss_bytes_per_socket"`        // after the hold, over what it was with the first quarter of them
 	HeldSeconds    float64 `json:"held_s,omitempty"`            // of idle
 	HeldCPU        float64 `json:"held_server_cpu_s,omitempty"` // of idle
 }
@@ -77,7 +77,7 @@ func (p *play) measure(ctx context.Context, proc *server, r *Report) {
 		r.HeldSeconds, r.HeldCPU = time.Since(begin).Seconds(), (proc.used() - start).Seconds()
 	}
 	if rss := proc.holds(); rss > 0 && p.rssBefore > 0 {
-		r.RSSPerSocket = (rss - p.rssBefore) / int64(p.scenario.sockets())
+		r.RSSPerSocket = (rss - p.rssBefore) / int64(p.scenario.sockets()-p.socketsBefore)
 	}
 	sent, acked, delivered := p.sent.Load(), p.acked.Load(), p.delivered.Load()
 	p.say(fmt.Sprintf("sending %d messages", p.scenario.Messages))
