@@ -98,7 +98,9 @@ func (e *Engine) analyse(text, operation string) (*plan, *refusal) {
 	return p, nil
 }
 
-var kinds = map[ast.Operation]Kind{ast.Query: Query, ast.Mutation: Mutation, ast.Subscription: Subscription}
+var kinds = map[ast.Operation]Kind{ //nolint:gochecknoglobals // A table.
+	ast.Query: Query, ast.Mutation: Mutation, ast.Subscription: Subscription,
+}
 
 func (e *Engine) parse(text string) (*ast.QueryDocument, *refusal) {
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, e.limits.Tokens)

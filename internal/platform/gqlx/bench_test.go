@@ -76,7 +76,7 @@ const benchSubscription = `subscription($a: String) { events(after: $a) { cursor
 // its bytes, its own cursor and count filled in.
 func BenchmarkRenderShared(b *testing.B) {
 	f := setup(b, quiet)
-	l := subscribe(b, f, as(b.Context(), ann), benchSubscription, nil)
+	l := subscribe(as(b.Context(), ann), b, f, benchSubscription, nil)
 	item := feed.Item{Event: added(1, "hello")}
 	var dst []byte
 	b.ReportAllocs()
@@ -92,7 +92,7 @@ func BenchmarkRenderShared(b *testing.B) {
 // BenchmarkRenderDistinct is what an event costs once.
 func BenchmarkRenderDistinct(b *testing.B) {
 	f := setup(b, quiet)
-	l := subscribe(b, f, as(b.Context(), ann), benchSubscription, nil)
+	l := subscribe(as(b.Context(), ann), b, f, benchSubscription, nil)
 	b.ReportAllocs()
 	for i := int32(0); b.Loop(); i++ {
 		if _, err := l.Render(b.Context(), feed.Item{Event: added(i, "hello")}); err != nil {

@@ -34,7 +34,8 @@ func (u *user) Friends(struct {
 	First *int32
 	After *string
 	Last  *int32
-}) *connection {
+},
+) *connection {
 	return &connection{}
 }
 func (u *user) Friend() *user { return nil }
@@ -92,7 +93,8 @@ func (q query) Search(a struct {
 	Filter *filter
 	At     *gqlx.Time
 	Radius *float64
-}) *string {
+},
+) *string {
 	q.calls.Add(1)
 	s := fmt.Sprintf("at=%v", a.At != nil)
 	if a.Filter != nil {

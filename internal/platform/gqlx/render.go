@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	cachedRenderings = 64          // of one group; the oldest goes first
+	cachedRenderings = 64          // of a group of several; the oldest goes first
 	maxRunners       = 4           // executions of one group at a time; others wait
 	idleRunners      = time.Minute // without an event, they are ended
 )
@@ -46,7 +47,7 @@ type group struct {
 	field  SubscriptionField
 	ctx    context.Context //nolint:containedctx // Of the runners, which outlive the call that starts them.
 	cancel context.CancelFunc
-	refs   int // under engine.mu
+	refs   atomic.Int64 // its live operations; changed under engine.mu
 
 	last  atomic.Pointer[rendering] // the newest, for the fast path
 	slots chan struct{}             // maxRunners
@@ -159,12 +160,12 @@ func (e *Engine) join(ctx context.Context, d *Document, field SubscriptionField)
 	if g == nil {
 		g = &group{
 			engine: e, key: k, doc: d, field: field,
-			slots: make(chan struct{}, maxRunners), done: make(map[any]*rendering, cachedRenderings),
+			slots: make(chan struct{}, maxRunners), done: map[any]*rendering{},
 		}
 		g.ctx, g.cancel = context.WithCancel(own)
 		e.groups[k] = g
 	}
-	g.refs++
+	g.refs.Add(1)
 	return g, nil
 }
 
@@ -172,8 +173,7 @@ func (e *Engine) join(ctx context.Context, d *Document, field SubscriptionField)
 func (g *group) leave() {
 	e := g.engine
 	e.mu.Lock()
-	g.refs--
-	end := g.refs == 0 && !e.closed
+	end := g.refs.Add(-1) == 0 && !e.closed
 	if end {
 		delete(e.groups, g.key)
 	}
@@ -208,7 +208,8 @@ func (e *Engine) Close() {
 }
 
 // Render returns the payload of an event, executed once for all operations
-// that select the same and kept for the last 64 events. An error means that
+// that select the same and kept for the last 64 events (the last one, while the
+// operation is alone). Events are told apart by identity. An error means that
 // nothing can be told of the event: the operation must end with it, as
 // Engine.Present presents it. It may be called from any goroutine.
 func (l *Live) Render(ctx context.Context, item feed.Item) (*Rendered, error) {
@@ -243,9 +244,12 @@ func (g *group) find(event any) *rendering {
 		close(r.ready)
 		return r
 	}
-	if len(g.order) == cachedRenderings {
+	keep := cachedRenderings
+	if g.refs.Load() == 1 { // nobody else will ask
+		keep = 1
+	}
+	for ; len(g.order) >= keep; g.order = slices.Delete(g.order, 0, 1) {
 		delete(g.done, g.order[0])
-		g.order = append(g.order[:0], g.order[1:]...)
 	}
 	g.order = append(g.order, event)
 	g.done[event] = r

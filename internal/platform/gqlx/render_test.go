@@ -30,7 +30,7 @@ func added(seq int32, text string) *messageAdded {
 	}
 }
 
-func subscribe(t testing.TB, f *fixture, ctx context.Context, query string, vars map[string]any) *gqlx.Live {
+func subscribe(ctx context.Context, t testing.TB, f *fixture, query string, vars map[string]any) *gqlx.Live {
 	t.Helper()
 	l, refused := f.Subscribe(ctx, gqlx.Request{Query: query, Variables: vars})
 	if refused != nil {
@@ -67,7 +67,7 @@ func TestSplicedBytesAreTheEnginesOwn(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
-			l := subscribe(t, f, as(t.Context(), ann), query, nil)
+			l := subscribe(as(t.Context(), ann), t, f, query, nil)
 			for _, pair := range [][2]any{
 				{added(1, hostile), &messageAdded{Message: &message{ID: "m1", Seq: 1, Text: hostile}, cursor: mine.cursor, UnreadCount: mine.unread}},
 				{&streamStarted{gqlx.CursorPlaceholder, hostile, -7}, &streamStarted{mine.cursor, hostile, -7}},
@@ -87,7 +87,7 @@ func TestSplicedBytesAreTheEnginesOwn(t *testing.T) {
 func TestAPlaceholderNeverLeavesTheServer(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	l := subscribe(t, f, as(t.Context(), ann), `subscription { events { ... on StreamStarted { greeting } } }`, nil)
+	l := subscribe(as(t.Context(), ann), t, f, `subscription { events { ... on StreamStarted { greeting } } }`, nil)
 	_, err := l.Render(t.Context(), feed.Item{Event: &streamStarted{"", "x " + gqlx.CursorPlaceholder, 0}})
 	if err == nil || strings.Contains(string(f.Present(t.Context(), err).AppendJSON(nil)), gqlx.CursorPlaceholder) {
 		t.Errorf("%v", err)
@@ -104,7 +104,7 @@ func TestAThousandSubscribersShareOneExecution(t *testing.T) {
 		if i%2 == 1 { // another text, the position a literal
 			q = fmt.Sprintf("subscription S { messageAdded(room: \"r\", afterSeq: %d) {\n  loud(times: 2)\n  sender { name } } }", i)
 		}
-		lives[i] = subscribe(t, f, as(t.Context(), ann), q, map[string]any{"room": "r", "after": i})
+		lives[i] = subscribe(as(t.Context(), ann), t, f, q, map[string]any{"room": "r", "after": i})
 	}
 	event := &message{Text: "ab", calls: f.calls}
 	got := make([]*gqlx.Rendered, len(lives))
@@ -136,7 +136,7 @@ func TestWhatDiffersIsNotShared(t *testing.T) {
 	)
 	event := &message{Text: "a", calls: f.calls}
 	of := func(ctx context.Context, q string, vars map[string]any) string {
-		return string(render(t, subscribe(t, f, ctx, q, vars), event).JSON)
+		return string(render(t, subscribe(ctx, t, f, q, vars), event).JSON)
 	}
 	a, b := as(t.Context(), ann), as(t.Context(), ben)
 	if x, y := of(a, plain, nil), of(b, plain, nil); x != y || f.nodes.Load() != 1 {
@@ -156,7 +156,7 @@ func TestWhatDiffersIsNotShared(t *testing.T) {
 func TestAFailedFieldIsNullAndTheEventStillComes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	l := subscribe(t, f, as(t.Context(), ann), `subscription { messageAdded(room: "r") { text broken } }`, nil)
+	l := subscribe(as(t.Context(), ann), t, f, `subscription { messageAdded(room: "r") { text broken } }`, nil)
 	event := &message{Text: "a"}
 	for range 3 {
 		got := string(render(t, l, event).JSON)
@@ -173,7 +173,7 @@ func TestAFailedFieldIsNullAndTheEventStillComes(t *testing.T) {
 func TestAnEventThatCannotBeToldIsAnErrorForAllLoggedOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	l := subscribe(t, f, as(t.Context(), ann), `subscription { events { cursor } }`, nil)
+	l := subscribe(as(t.Context(), ann), t, f, `subscription { events { cursor } }`, nil)
 	ids := map[string]bool{}
 	event := new(int) // Node panics: it is no event
 	for range 3 {
@@ -196,11 +196,11 @@ func TestOpeningChecksAndTellsItsArguments(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ctx := as(t.Context(), ann)
-	subscribe(t, f, ctx, `subscription($r: ID!) { messageAdded(room: $r, afterSeq: 7) { id } }`, map[string]any{"r": "room"})
+	subscribe(ctx, t, f, `subscription($r: ID!) { messageAdded(room: $r, afterSeq: 7) { id } }`, map[string]any{"r": "room"})
 	if n, ok := f.args.Int("afterSeq"); f.args.ID("room") != "room" || n != 7 || !ok {
 		t.Errorf("%v", f.args)
 	}
-	subscribe(t, f, ctx, `subscription($a: Int) { messageAdded(room: "r", afterSeq: $a) { id } }`, nil)
+	subscribe(ctx, t, f, `subscription($a: Int) { messageAdded(room: "r", afterSeq: $a) { id } }`, nil)
 	if _, ok := f.args.Int("afterSeq"); ok {
 		t.Errorf("an absent variable: %v", f.args)
 	}
@@ -225,7 +225,7 @@ func TestRunnersRestAfterAMinuteAndStartAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		l := subscribe(t, f, as(t.Context(), ann), `subscription { messageAdded(room: "r") { text } }`, nil)
+		l := subscribe(as(t.Context(), ann), t, f, `subscription { messageAdded(room: "r") { text } }`, nil)
 		for i := range 3 {
 			render(t, l, &message{Text: strconv.Itoa(i)})
 			<-time.After(2 * time.Minute)
@@ -247,7 +247,7 @@ func TestARenderingThatTakesTooLongIsAnErrorNeverAGap(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		l := subscribe(t, f, as(t.Context(), ann), `subscription { messageAdded(room: "r") { text slow } }`, nil)
+		l := subscribe(as(t.Context(), ann), t, f, `subscription { messageAdded(room: "r") { text slow } }`, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		stuck := &message{Text: "a", stuck: true}
@@ -267,7 +267,7 @@ func TestARenderingThatTakesTooLongIsAnErrorNeverAGap(t *testing.T) {
 func TestManyEventsAtOnceEachGiveTheirOwn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	l := subscribe(t, f, as(t.Context(), ann), `subscription { messageAdded(room: "r") { seq } }`, nil)
+	l := subscribe(as(t.Context(), ann), t, f, `subscription { messageAdded(room: "r") { seq } }`, nil)
 	var wg sync.WaitGroup
 	for i := range int32(300) {
 		wg.Go(func() {
@@ -278,4 +278,32 @@ func TestManyEventsAtOnceEachGiveTheirOwn(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestOnlyTheLastEventsStayRendered(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	const query = `subscription { messageAdded(room: "r") { text } }`
+	first := subscribe(as(t.Context(), ann), t, f, query, nil)
+	events := make([]*message, 65)
+	again := func(want int64, e *message) {
+		t.Helper()
+		before := f.nodes.Load()
+		render(t, first, e)
+		if got := f.nodes.Load() - before; got != want {
+			t.Errorf("executed %d times, not %d", got, want)
+		}
+	}
+	events[0], events[1] = &message{Text: "a"}, &message{Text: "b"}
+	again(1, events[0])
+	again(1, events[1])
+	again(0, events[1])
+	again(1, events[0]) // alone, only the last is kept
+	subscribe(as(t.Context(), ben), t, f, query, nil)
+	for i := range events {
+		events[i] = &message{Text: strconv.Itoa(i)}
+		again(1, events[i])
+	}
+	again(0, events[1])
+	again(1, events[0]) // 64 are kept
 }

@@ -20,14 +20,16 @@ const (
 	SpliceUnread
 )
 
-var spliceKinds = map[string]SpliceKind{"CURSOR": SpliceCursor, "UNREAD_COUNT": SpliceUnread}
+var spliceKinds = map[string]SpliceKind{ //nolint:gochecknoglobals // A table.
+	"CURSOR": SpliceCursor, "UNREAD_COUNT": SpliceUnread,
+}
 
 // What the resolvers of @spliced fields return while rendering. Both are drawn
 // at random by each process and never leave it, so that no text or number of a
 // user's can be taken for one; the number is below all that counts anything.
 var (
-	CursorPlaceholder = randomCursor()
-	UnreadPlaceholder = randomUnread()
+	CursorPlaceholder = randomCursor() //nolint:gochecknoglobals // A sentinel of the process.
+	UnreadPlaceholder = randomUnread() //nolint:gochecknoglobals // A sentinel of the process.
 )
 
 func randomCursor() string {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // http.Server.ErrorLog is of no other type.
 	"net"
 	"net/http"
 	"time"

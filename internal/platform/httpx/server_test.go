@@ -18,7 +18,7 @@ import (
 )
 
 // serve starts a server; the channel gives what Run returns.
-func serve(t *testing.T, ctx context.Context, h http.HandlerFunc, cfg httpx.ServerConfig) (*httpx.Server, <-chan error) {
+func serve(ctx context.Context, t *testing.T, h http.HandlerFunc, cfg httpx.ServerConfig) (*httpx.Server, <-chan error) {
 	t.Helper()
 	cfg.Addr = "127.0.0.1:0"
 	s := httpx.NewServer(h, zerolog.Nop(), cfg)
@@ -48,7 +48,7 @@ func get(t *testing.T, s *httpx.Server) (string, error) {
 func TestStopFinishesTheRequestsAtWork(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	s, ended := serve(t, t.Context(), func(w http.ResponseWriter, _ *http.Request) {
+	s, ended := serve(t.Context(), t, func(w http.ResponseWriter, _ *http.Request) {
 		close(entered)
 		<-release
 		fmt.Fprint(w, "answered")
@@ -79,7 +79,7 @@ func TestStopFinishesTheRequestsAtWork(t *testing.T) {
 func TestStopCutsWhatIsLeftAtItsLimit(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
-	s, ended := serve(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {
+	s, ended := serve(t.Context(), t, func(_ http.ResponseWriter, r *http.Request) {
 		close(entered)
 		<-r.Context().Done()
 	}, httpx.ServerConfig{})
@@ -98,7 +98,7 @@ func TestStopCutsWhatIsLeftAtItsLimit(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, ended := serve(t, ctx, func(http.ResponseWriter, *http.Request) {}, httpx.ServerConfig{})
+	_, ended := serve(ctx, t, func(http.ResponseWriter, *http.Request) {}, httpx.ServerConfig{})
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -108,7 +108,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 func TestAClientThatDripsIsCut(t *testing.T) {
 	t.Parallel()
 	read := make(chan error, 1)
-	s, _ := serve(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {
+	s, _ := serve(t.Context(), t, func(_ http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(r.Body)
 		read <- err
 	}, httpx.ServerConfig{ReadHeaderTimeout: 30 * time.Millisecond, ReadTimeout: 60 * time.Millisecond})
@@ -135,7 +135,7 @@ func TestAClientThatDripsIsCut(t *testing.T) {
 
 func TestAHeaderThatIsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, t.Context(), func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") }, httpx.ServerConfig{})
+	s, _ := serve(t.Context(), t, func(http.ResponseWriter, *http.Request) { t.Error("reached the handler") }, httpx.ServerConfig{})
 	defer func() { _ = s.Stop(t.Context()) }()
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr().String())
 	if err != nil {
@@ -151,7 +151,7 @@ func TestAHeaderThatIsTooLargeIsRefused(t *testing.T) {
 
 func TestAnAddressInUseIsNamed(t *testing.T) {
 	t.Parallel()
-	s, _ := serve(t, t.Context(), func(http.ResponseWriter, *http.Request) {}, httpx.ServerConfig{})
+	s, _ := serve(t.Context(), t, func(http.ResponseWriter, *http.Request) {}, httpx.ServerConfig{})
 	defer func() { _ = s.Stop(t.Context()) }()
 	other := httpx.NewServer(http.NotFoundHandler(), zerolog.Nop(), httpx.ServerConfig{Addr: s.Addr().String()})
 	if err := other.Start(t.Context()); err == nil || !strings.Contains(err.Error(), s.Addr().String()) {
