@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -133,7 +134,7 @@ func TestUpdatesAtOnceLeaveTheCacheAsTheStore(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			bio := fmt.Sprint(i)
+			bio := strconv.Itoa(i)
 			if _, err := s.Update(t.Context(), id, user.Patch{Bio: &bio}); err != nil {
 				t.Error(err)
 			}
