@@ -99,7 +99,11 @@ func (c *commit) create(
 			return n, err
 		}
 	}
-	_, err = c.change(ctx, h, chat.Event{Kind: chat.ConversationChanged}, entry{kind: entryConversation, at: n.CreatedAt})
+	made := chat.Event{Kind: chat.ConversationChanged}
+	for _, m := range members {
+		made.Joined = append(made.Joined, m.User)
+	}
+	_, err = c.change(ctx, h, made, entry{kind: entryConversation, at: n.CreatedAt})
 	if err != nil {
 		return n, err
 	}

@@ -148,7 +148,7 @@ func (s *Store) Read(ctx context.Context, after int64, limit int) ([]*chat.Event
 			}
 			events = append(events, some...)
 		}
-		return nil
+		return joined(ctx, q, events)
 	})
 	if err != nil {
 		return nil, after, fmt.Errorf("read the journal: %w", err)
@@ -159,6 +159,26 @@ func (s *Store) Read(ctx context.Context, after int64, limit int) ([]*chat.Event
 		upTo = events[limit-1].Pos
 	}
 	return events, upTo, nil
+}
+
+// joined fills in who came in with a conversation's making. Those who joined
+// later are among them, too: they may read all of it.
+func joined(ctx context.Context, q sqldb.Querier, events []*chat.Event) error {
+	for _, e := range events {
+		if e.Kind != chat.ConversationChanged || e.Rev != 1 {
+			continue
+		}
+		var err error
+		e.Joined, err = collect(ctx, q, func(r sqldb.Row) (ids.User, error) {
+			var u ids.User
+			err := r.Scan(&u)
+			return u, err
+		}, `SELECT user_id FROM chat_member WHERE conversation = $1`, e.Conversation)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addedEvents reads added messages, those of which holds, of chat_message m.
