@@ -113,15 +113,19 @@ func (k *signers) drop(ctx context.Context, set []signer, now time.Time) error {
 	return k.load(ctx)
 }
 
-// current returns the key to sign with: the newest in use.
+// current returns the key to sign with: the newest in use, or the oldest when
+// another node made it by a clock that is ahead of ours.
 func (k *signers) current(now time.Time) (signer, error) {
-	for _, s := range slices.Backward(k.all()) {
+	all := k.all()
+	for _, s := range slices.Backward(all) {
 		if !s.usedFrom.After(now) {
 			return s, nil
 		}
 	}
-	// Only before Start, or when the clock went back by the age of all keys.
-	return signer{}, errors.New("no signing key is in use yet")
+	if len(all) == 0 {
+		return signer{}, errors.New("there is no signing key before the start")
+	}
+	return all[0], nil
 }
 
 func (k *signers) all() []signer {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatd/internal/auth"
+	"chatd/internal/platform/relay"
 	"chatd/internal/platform/sqldb"
 )
 
@@ -21,6 +22,7 @@ var (
 	_ auth.Sessions = (*Store)(nil)
 	_ auth.Keys     = (*Store)(nil)
 	_ auth.Changes  = (*Store)(nil)
+	_ relay.Log     = (*Store)(nil)
 )
 
 // New makes a Store of an open database.
