@@ -251,8 +251,8 @@ func (d *DB) Lane(name string) *Lane {
 	return l
 }
 
-// Ping says whether the database answers. When the last commit failed it must
-// also take a write, so that a full disk shows.
+// Ping says whether the database answers. When SQLite's last commit failed the
+// disk must also take a megabyte, so that a full one shows.
 func (d *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
@@ -261,11 +261,7 @@ func (d *DB) Ping(ctx context.Context) error {
 		return fmt.Errorf("pinging the database: %w", err)
 	}
 	if d.engine == SQLite && d.sick.Load() != nil {
-		err := d.Write(ctx, func(tx *Tx) error {
-			_, err := tx.Exec(ctx, "PRAGMA user_version = 1") // rewrites the first page
-			return err
-		})
-		if err != nil {
+		if err := d.probe(); err != nil {
 			return fmt.Errorf("trying a write: %w", err)
 		}
 	}

@@ -146,6 +146,19 @@ func (d *DB) createFile(ctx context.Context) error {
 	return nil
 }
 
+// probe says whether the disk takes more than a commit needs.
+func (d *DB) probe() error {
+	path := d.cfg.Path + ".probe"
+	err := os.WriteFile(path, make([]byte, 1<<20), 0o600)
+	if removed := os.Remove(path); err == nil {
+		err = removed
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
 // wal keeps the log bounded.
 type wal struct {
 	path string
@@ -155,11 +168,10 @@ type wal struct {
 // tend is called between groups. It says how soon it must be called again when
 // nothing is written; 0: not before the next group.
 func (w *wal) tend(ctx context.Context, s *session) time.Duration {
-	now := time.Now()
-	if now.Before(w.next) {
-		return 0
+	if wait := time.Until(w.next); wait > 0 {
+		return wait
 	}
-	w.next = now.Add(walEvery)
+	w.next = time.Now().Add(walEvery)
 	info, err := os.Stat(w.path)
 	if err != nil || info.Size() <= walLimit {
 		return 0

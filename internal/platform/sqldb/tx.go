@@ -130,6 +130,20 @@ func (p *prepared) get(ctx context.Context, q string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
+// close closes the statements of a session, which database/sql would leave
+// open, and SQLite's connection with them.
+func (p *prepared) close() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, stmt := range p.m {
+		_ = stmt.Close()
+	}
+	clear(p.m)
+}
+
 // session is a connection that is held for writing.
 type session struct {
 	db    *DB
@@ -171,6 +185,7 @@ func (s *session) exec(ctx context.Context, q string, args ...any) (int64, error
 // release gives the connection back, or throws it away when its state is not
 // known.
 func (s *session) release(broken bool) {
+	s.stmts.close()
 	if broken {
 		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
