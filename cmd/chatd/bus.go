@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"chatd/internal/auth"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/bus/localbus"
 	"chatd/internal/platform/lifecycle"
@@ -30,7 +27,7 @@ func newRelays(s *stores, b bus.Bus, log zerolog.Logger) []lifecycle.Part {
 	logs := []struct {
 		topic  string
 		events relay.Log
-	}{{"auth", authLog{s.auth}}, {"user", s.user}}
+	}{{"auth", s.auth}, {"user", s.user}}
 	var parts []lifecycle.Part
 	for _, to := range b.Receivers() {
 		for _, from := range logs {
@@ -46,23 +43,4 @@ func newRelays(s *stores, b bus.Bus, log zerolog.Logger) []lifecycle.Part {
 		}
 	}
 	return parts
-}
-
-// authLog is auth's changes as the bus carries them.
-type authLog struct{ changes auth.Changes }
-
-func (l authLog) Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
-	changes, err := l.changes.Changes(ctx, after, limit)
-	if err != nil {
-		return nil, after, err
-	}
-	out := make([]bus.Envelope, len(changes))
-	for i, c := range changes {
-		out[i] = bus.Envelope{
-			ID: "auth/" + strconv.FormatInt(c.Pos, 10), Name: c.Name, Topic: "auth",
-			Key: c.Key, Pos: c.Pos, Time: c.Time, Payload: c.Payload,
-		}
-		after = c.Pos
-	}
-	return out, after, nil
 }

@@ -49,10 +49,18 @@ func (s suite) created(t *testing.T) {
 }
 
 func (s suite) creationTold(t *testing.T) {
-	c := s.Group(t, Users(2)...)
+	u := Users(2)
+	c := s.Group(t, u...)
 	told := s.told.of(c.ID)
 	same(t, "told", len(told), 1)
-	same(t, "event", *told[0], chat.Event{Kind: chat.ConversationChanged, Conversation: c.ID, Pos: c.ActivePos, Rev: 1})
+	want := chat.Event{Kind: chat.ConversationChanged, Conversation: c.ID, Pos: c.ActivePos, Rev: 1, Joined: u}
+	same(t, "event", *told[0], want)
+	read, _, err := s.Store.Read(t.Context(), c.ActivePos-1, 1)
+	if err != nil || len(read) != 1 {
+		t.Fatal(read, err)
+	}
+	slices.SortFunc(read[0].Joined, ids.User.Compare)
+	same(t, "read", *read[0], want)
 }
 
 func (s suite) onePair(t *testing.T) {
