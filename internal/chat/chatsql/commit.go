@@ -2,12 +2,11 @@ package chatsql
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
@@ -64,7 +63,7 @@ func (s *Store) begin(ctx context.Context, tx *sqldb.Tx) (*commit, error) {
 // does at this moment.
 func (s *Store) beginEpoch(ctx context.Context, tx *sqldb.Tx) (standing, error) {
 	_, err := tx.Exec(ctx, `INSERT INTO chat_position (id, pos, epoch) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`,
-		uuid.NewString())
+		rand.Text())
 	if err != nil {
 		return standing{}, err
 	}
