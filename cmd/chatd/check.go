@@ -43,7 +43,7 @@ func (f *faults) err() error {
 type decoder func(v *kong.Value, raw string, target reflect.Value) error
 
 // decoders are the kinds of setting, by the name in the tag `type`.
-var decoders = map[string]decoder{ //nolint:gochecknoglobals // a table
+var decoders = map[string]decoder{
 	"choice":    decodeChoice,
 	"address":   textDecoder(checkAddress),
 	"directory": textDecoder(checkDirectory),

@@ -11,7 +11,7 @@ const markerWord = "chatd-bench:"
 // mark is what a marker says: of which run and stream, the number in the
 // stream, and when it was sent, in nanoseconds since the run began.
 type mark struct {
-	run    uint64
+	run    int64
 	stream int
 	n      int
 	at     int64
@@ -20,7 +20,7 @@ type mark struct {
 // text makes a message of about size bytes that begins with the marker.
 func (m mark) text(size int) string {
 	b := append(make([]byte, 0, max(size, 64)), markerWord...)
-	for _, v := range []int64{int64(m.run), int64(m.stream), int64(m.n), m.at} {
+	for _, v := range []int64{m.run, int64(m.stream), int64(m.n), m.at} {
 		b = append(strconv.AppendInt(b, v, 10), ':')
 	}
 	for len(b) < size {
@@ -43,7 +43,7 @@ func findMark(payload []byte) (mark, bool) {
 		}
 		v[k], rest = n, rest[used+1:]
 	}
-	return mark{run: uint64(v[0]), stream: int(v[1]), n: int(v[2]), at: v[3]}, true
+	return mark{run: v[0], stream: int(v[1]), n: int(v[2]), at: v[3]}, true
 }
 
 // findSeq reads the message's seq out of a payload; 0 when there is none.

@@ -27,8 +27,8 @@ const (
 )
 
 func bucketOf(d time.Duration) int {
-	v := uint64(max(d, 0))
-	shift := max(bits.Len64(v)-subBits-1, 0)
+	v := int64(max(d, 0))
+	shift := max(bits.Len64(uint64(v))-subBits-1, 0) //nolint:gosec // not negative
 	return shift*subBuckets + int(v>>shift)
 }
 
@@ -65,7 +65,7 @@ func upperEdge(bucket int) time.Duration {
 		return time.Duration(bucket)
 	}
 	shift := bucket/subBuckets - 1
-	return time.Duration((uint64(bucket-shift*subBuckets)+1)<<shift - 1)
+	return time.Duration(int64(bucket-shift*subBuckets)<<shift | (1<<shift - 1))
 }
 
 // server is a local chatd's process, as /proc shows it.

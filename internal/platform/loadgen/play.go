@@ -20,7 +20,7 @@ import (
 type play struct {
 	cfg      Config
 	scenario Scenario
-	run      uint64 // told apart from other runs by the markers
+	run      int64 // told apart from other runs by the markers
 	began    time.Time
 	rooms    []*room
 	streams  []*stream // of all rooms, by the number in the marker
@@ -70,7 +70,7 @@ type receiver struct {
 
 func newPlay(cfg Config, s Scenario) *play {
 	p := &play{
-		cfg: cfg, scenario: s, run: rand.Uint64() >> 2, began: time.Now(), //nolint:gosec // a name, no secret
+		cfg: cfg, scenario: s, run: rand.Int64N(1 << 60), began: time.Now(), //nolint:gosec // a name, no secret
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connectAtOnce}, Timeout: time.Minute},
 	}
 	for range s.Rooms {

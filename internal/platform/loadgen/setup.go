@@ -97,7 +97,7 @@ func atOnce(ctx context.Context, some, n int, f func(context.Context, int) error
 }
 
 func (p *play) register(ctx context.Context, i int) (account, error) {
-	name := fmt.Sprintf("bench-%s-%d", strconv.FormatUint(p.run, 36), i)
+	name := fmt.Sprintf("bench-%s-%d", strconv.FormatInt(p.run, 36), i)
 	var data struct {
 		Register struct {
 			User        struct{ ID string }
