@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/subtle"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
@@ -108,11 +108,15 @@ func (s *Store) place(
 			}
 		}
 		out := c.add(h, m)
+		r, err := rowOf(out, m.InputHash)
+		if err != nil {
+			return false, err
+		}
 		if m.ClientID != "" {
 			known[keyOf(m)] = prior{out, m.InputHash}
 		}
 		item.Value.out = out
-		rows = append(rows, row{out, m.InputHash})
+		rows = append(rows, r)
 		own[memberID{m.Conversation, m.Sender}] = ownRead{out.Seq, out.Ord}
 	}
 	if len(rows) == 0 {
@@ -149,56 +153,46 @@ func (c *commit) add(h *head, m *chat.NewMessage) *chat.Message {
 
 // row is a message with what only its row has.
 type row struct {
-	message *chat.Message
-	hash    []byte
+	*chat.Message
+	hash []byte
+	note *string // encoded
 }
 
-// insertSizes are the numbers of rows that one statement inserts.
-var insertSizes = [...]int{64, 16, 4, 1}
-
-const insertColumns = 14
-
-// insertText returns the statement for n rows.
-func insertText(n int) string {
-	var b strings.Builder
-	b.WriteString(`INSERT INTO chat_message (pos, id, conversation, seq, rev, add_rev, ord, kind, sender, text, note,
-		client_id, input_hash, reply_to, created_at) VALUES `)
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
+func rowOf(m *chat.Message, hash []byte) (row, error) {
+	r := row{Message: m, hash: hash}
+	if m.Note != nil {
+		b, err := json.Marshal(m.Note)
+		if err != nil {
+			return r, fmt.Errorf("encode the note: %w", err)
 		}
-		at := i*insertColumns + 1
-		rev := placeholders(at+4, 1)
-		fmt.Fprintf(&b, "(%s,%s,%s)", placeholders(at, 5), rev, placeholders(at+5, insertColumns-5))
+		text := string(b)
+		r.note = &text
 	}
-	b.WriteString(` ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING`)
-	return b.String()
+	return r, nil
+}
+
+// clientID is NULL where there is none.
+func (r row) clientID() *string {
+	if r.ClientID == "" {
+		return nil
+	}
+	return &r.ClientID
+}
+
+// replyTo is NULL where there is none.
+func (r row) replyTo() []byte {
+	if r.ReplyTo.IsZero() {
+		return nil
+	}
+	return r.ReplyTo.Bytes()
 }
 
 // insert writes added messages. False says that a key was taken, and that
 // they are not there.
 func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
-	var written int64
-	for at := 0; at < len(rows); {
-		for i, n := range insertSizes {
-			if n > len(rows)-at {
-				continue
-			}
-			args := make([]any, 0, n*insertColumns)
-			for _, r := range rows[at : at+n] {
-				var err error
-				if args, err = r.appendArgs(args); err != nil {
-					return false, err
-				}
-			}
-			done, err := c.tx.Exec(ctx, c.s.inserts[i], args...)
-			if err != nil {
-				return false, fmt.Errorf("insert messages: %w", err)
-			}
-			written += done
-			at += n
-			break
-		}
+	written, err := c.s.bulk.insert(ctx, c.tx, rows)
+	if err != nil {
+		return false, fmt.Errorf("insert messages: %w", err)
 	}
 	if written == int64(len(rows)) {
 		return true, nil
@@ -207,23 +201,6 @@ func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
 		return false, fmt.Errorf("take messages back: %w", err)
 	}
 	return false, nil
-}
-
-func (r row) appendArgs(args []any) ([]any, error) {
-	m := r.message
-	note, err := noteText(m.Note)
-	if err != nil {
-		return nil, err
-	}
-	var hash, replyTo any
-	if len(r.hash) > 0 {
-		hash = r.hash
-	}
-	if !m.ReplyTo.IsZero() {
-		replyTo = m.ReplyTo.Bytes()
-	}
-	return append(args, m.Pos, m.ID.Bytes(), m.Conversation.Bytes(), m.Seq, m.Rev, m.Ord, string(m.Kind),
-		m.Sender.Bytes(), m.Text, note, orNull(m.ClientID), hash, replyTo, micros(m.CreatedAt)), nil
 }
 
 // priors looks up the keys of a batch.

@@ -13,12 +13,21 @@ import (
 type bulk interface {
 	// lock is what makes a SELECT hold its row until the commit.
 	lock() string
+	// insert writes messages, leaving out those whose key is taken, and
+	// returns how many it wrote.
+	insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error)
 	// saveHeads writes the counters of conversations.
 	saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) error
 	// saveReads moves read positions to newly appended messages, at most one
 	// for each member.
 	saveReads(ctx context.Context, tx *sqldb.Tx, reads map[memberID]ownRead) error
 }
+
+const (
+	insertMessages = `INSERT INTO chat_message (pos, id, conversation, seq, add_rev, rev, ord, kind, sender, text, note,
+		client_id, input_hash, reply_to, created_at) `
+	unlessRepeated = ` ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING`
+)
 
 type memberID struct {
 	conversation ids.Conversation
@@ -32,6 +41,21 @@ type ownRead struct{ seq, ord int64 }
 type oneByOne struct{}
 
 func (oneByOne) lock() string { return "" }
+
+func (oneByOne) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
+	var written int64
+	for _, r := range rows {
+		n, err := tx.Exec(ctx,
+			insertMessages+`VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`+unlessRepeated,
+			r.Pos, r.ID.Bytes(), r.Conversation.Bytes(), r.Seq, r.Rev, r.Ord, string(r.Kind), r.Sender.Bytes(), r.Text,
+			r.note, r.clientID(), r.hash, r.replyTo(), micros(r.CreatedAt))
+		if err != nil {
+			return 0, err
+		}
+		written += n
+	}
+	return written, nil
+}
 
 func (oneByOne) saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) error {
 	for _, h := range heads {
@@ -63,24 +87,52 @@ type unnested struct{}
 
 func (unnested) lock() string { return " FOR UPDATE" }
 
+func (unnested) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
+	return tx.Exec(ctx, insertMessages+
+		`SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note,
+			client_id, input_hash, reply_to, created_at
+		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+			$8::bytea[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
+			AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at)`+
+		unlessRepeated,
+		column(rows, func(r row) int64 { return r.Pos }),
+		column(rows, func(r row) []byte { return r.ID.Bytes() }),
+		column(rows, func(r row) []byte { return r.Conversation.Bytes() }),
+		column(rows, func(r row) int64 { return r.Seq }),
+		column(rows, func(r row) int64 { return r.Rev }),
+		column(rows, func(r row) int64 { return r.Ord }),
+		column(rows, func(r row) string { return string(r.Kind) }),
+		column(rows, func(r row) []byte { return r.Sender.Bytes() }),
+		column(rows, func(r row) string { return r.Text }),
+		column(rows, func(r row) *string { return r.note }),
+		column(rows, row.clientID),
+		column(rows, func(r row) []byte { return r.hash }),
+		column(rows, row.replyTo),
+		column(rows, func(r row) int64 { return micros(r.CreatedAt) }))
+}
+
+// column is one column of rows as an array.
+func column[R, T any](rows []R, of func(R) T) []T {
+	all := make([]T, len(rows))
+	for i, r := range rows {
+		all[i] = of(r)
+	}
+	return all
+}
+
 func (unnested) saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) error {
-	n := len(heads)
-	id, numbers := make([][]byte, n), [5][]int64{}
-	for i := range numbers {
-		numbers[i] = make([]int64, n)
-	}
-	for i, h := range heads {
-		id[i] = h.id.Bytes()
-		for j, v := range [...]int64{h.lastSeq, h.lastRev, h.lastOrd, h.lastPos, h.activePos} {
-			numbers[j][i] = v
-		}
-	}
 	_, err := tx.Exec(ctx,
 		`UPDATE chat_conversation c
 		SET last_seq = n.seq, last_rev = n.rev, last_ord = n.ord, last_pos = n.pos, active_pos = n.active
 		FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
 			AS n (id, seq, rev, ord, pos, active)
-		WHERE c.id = n.id`, id, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+		WHERE c.id = n.id`,
+		column(heads, func(h *head) []byte { return h.id.Bytes() }),
+		column(heads, func(h *head) int64 { return h.lastSeq }),
+		column(heads, func(h *head) int64 { return h.lastRev }),
+		column(heads, func(h *head) int64 { return h.lastOrd }),
+		column(heads, func(h *head) int64 { return h.lastPos }),
+		column(heads, func(h *head) int64 { return h.activePos }))
 	return err
 }
 

@@ -141,7 +141,11 @@ func (c *commit) changeMembers(ctx context.Context, edit chat.MemberEdit) error 
 	}
 	note := edit.Note
 	note.Conversation, note.Kind = h.id, chat.System
-	if _, err := c.insert(ctx, []row{{message: c.add(h, &note)}}); err != nil {
+	r, err := rowOf(c.add(h, &note), nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.insert(ctx, []row{r}); err != nil {
 		return err
 	}
 	return c.finish(ctx)

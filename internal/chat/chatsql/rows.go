@@ -44,17 +44,6 @@ func orNull(s string) any {
 	return s
 }
 
-func noteText(n *chat.Note) (any, error) {
-	if n == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(n)
-	if err != nil {
-		return nil, fmt.Errorf("encode the note: %w", err)
-	}
-	return string(b), nil
-}
-
 // messageColumns are what scanMessage reads, of chat_message m.
 const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
 	m.reply_to, m.created_at, m.edited_at, m.deleted_at`

@@ -32,8 +32,6 @@ type Store struct {
 	bulk  bulk
 	sends *sqldb.Batcher[sending]
 	reads *sqldb.Batcher[reading]
-	// inserts are the texts that insert as many messages as insertSizes says.
-	inserts [len(insertSizes)]string
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
@@ -63,9 +61,6 @@ func New(db *sqldb.DB, cfg Config) *Store {
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)
 	s.reads = sqldb.NewBatcher(s.lane, batch, s.applyReads)
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
-	for i, n := range insertSizes {
-		s.inserts[i] = insertText(n)
-	}
 	return s
 }
 

@@ -1,0 +1,182 @@
+package chatsql_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chatd/internal/chat"
+	"chatd/internal/chat/chatsql"
+	"chatd/internal/chat/chattest"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/sqldb"
+	"chatd/internal/platform/sqldb/sqldbtest"
+)
+
+// The benchmarks write durably (synchronous=FULL), with a clientId as clients
+// do. Each reports what it stands for: appends/s, or microseconds a page.
+
+// rooms is a store with conversations to write to.
+type rooms struct {
+	store *chatsql.Store
+	ids   []ids.Conversation
+	users []ids.User // one in each
+}
+
+func benchRooms(b *testing.B, db *sqldb.DB, n int) *rooms {
+	b.Helper()
+	r := &rooms{store: setup(b, db)}
+	f := chattest.NewFixture(r.store)
+	for range n {
+		u := chattest.Users(5)
+		r.ids, r.users = append(r.ids, f.Group(b, u...).ID), append(r.users, u[0])
+	}
+	return r
+}
+
+func durable(b *testing.B) *sqldb.DB {
+	b.Helper()
+	return sqldbtest.Open(b, sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
+}
+
+// seed stores messages evenly in all rooms, past the store, which is made
+// anew.
+func (r *rooms) seed(b *testing.B, db *sqldb.DB, messages int) {
+	b.Helper()
+	ctx := b.Context()
+	_, pos, err := r.store.Position(ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, text := range []string{
+			`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
+			INSERT INTO chat_message (pos, id, conversation, seq, rev, add_rev, ord, kind, sender, text, client_id, input_hash, created_at)
+			SELECT $2 + 1 + i, unhex(printf('%016x%016x', i, abs(random()))), c.id, 1 + i / $3, 2 + i / $3, 2 + i / $3, 1 + i / $3,
+				'TEXT', c.creator, printf('%.100c', 'x'), hex(randomblob(16)), randomblob(32), i
+			FROM n JOIN chat_conversation c ON c.rowid = 1 + i % $3`,
+			`UPDATE chat_conversation SET last_seq = $1 / $3, last_rev = 1 + $1 / $3, last_ord = $1 / $3,
+				last_pos = $2 + $1, active_pos = $2 + $1`,
+			`UPDATE chat_position SET pos = $2 + $1 WHERE $3 > 0`,
+		} {
+			if _, err := tx.Exec(ctx, text, messages, pos, len(r.ids)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.store = chatsql.New(db, chatsql.Config{})
+}
+
+// append has callers append at once, each again when he is answered.
+func (r *rooms) append(b *testing.B, callers int) {
+	b.Helper()
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	hash := make([]byte, 32)
+	text := fmt.Sprintf("%0100d", 0)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range callers {
+		wg.Go(func() {
+			for n := done.Add(1); n <= int64(b.N); n = done.Add(1) {
+				id := ids.New[ids.Message]()
+				_, err := r.store.Append(context.Background(), chat.NewMessage{
+					ID: id, Conversation: r.ids[int(n)%len(r.ids)], Sender: r.users[int(n)%len(r.ids)], Kind: chat.Text,
+					Text: text, ClientID: id.String(), InputHash: hash, CreatedAt: time.Now(), Version: 1,
+				})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
+}
+
+// BenchmarkAppend64 is 64 senders at once.
+func BenchmarkAppend64(b *testing.B) {
+	for _, n := range []int{1, 400} {
+		b.Run(fmt.Sprintf("sqlite/rooms=%d", n), func(b *testing.B) { benchRooms(b, durable(b), n).append(b, 64) })
+		b.Run(fmt.Sprintf("postgres/rooms=%d", n), func(b *testing.B) {
+			benchRooms(b, sqldbtest.Postgres(b), n).append(b, 64)
+		})
+	}
+}
+
+// BenchmarkAppendAlone is one sender, who waits for each answer.
+func BenchmarkAppendAlone(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { benchRooms(b, durable(b), 1).append(b, 1) })
+	b.Run("postgres", func(b *testing.B) { benchRooms(b, sqldbtest.Postgres(b), 1).append(b, 1) })
+}
+
+// BenchmarkAppendLarge is 64 senders among messages that are there already,
+// and among conversations.
+func BenchmarkAppendLarge(b *testing.B) {
+	for _, c := range []struct{ stored, rooms int }{{1000, 100}, {1_000_000, 100}, {1_000_000, 20_000}} {
+		b.Run(fmt.Sprintf("stored=%d/rooms=%d", c.stored, c.rooms), func(b *testing.B) {
+			db := durable(b)
+			r := benchRooms(b, db, c.rooms)
+			r.seed(b, db, c.stored)
+			r.append(b, 64)
+		})
+	}
+}
+
+// BenchmarkPage is the newest 50 messages, and 50 from the middle.
+func BenchmarkPage(b *testing.B) {
+	for _, stored := range []int{1000, 1_000_000} {
+		db := durable(b)
+		r := benchRooms(b, db, 1)
+		r.seed(b, db, stored)
+		for name, page := range map[string]chat.MessagePage{
+			"newest": {Backward: true}, "middle": {After: int64(stored / 2)},
+		} {
+			b.Run(fmt.Sprintf("stored=%d/%s", stored, name), func(b *testing.B) {
+				page.Conversation, page.Limit = r.ids[0], 50
+				for b.Loop() {
+					if some, err := r.store.Page(b.Context(), r.users[0], page); err != nil || len(some) != 50 {
+						b.Fatal(len(some), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkMissed is a viewer of 100 conversations who has missed one message
+// in ten of them, in small and in long conversations.
+func BenchmarkMissed(b *testing.B) {
+	for _, stored := range []int{10_000, 1_000_000} {
+		db := durable(b)
+		r := benchRooms(b, db, 0)
+		f := chattest.NewFixture(r.store)
+		viewer := chattest.Users(1)[0]
+		for range 100 {
+			r.ids = append(r.ids, f.Group(b, viewer).ID)
+		}
+		r.seed(b, db, stored)
+		f.Store = r.store
+		after := f.Position(b)
+		for _, id := range r.ids[:10] {
+			f.Send(b, id, viewer, "missed")
+		}
+		upTo := f.Position(b)
+		b.Run(fmt.Sprintf("stored=%d", stored), func(b *testing.B) {
+			for b.Loop() {
+				if refs, err := r.store.Missed(b.Context(), viewer, after, upTo, 100); err != nil || len(refs) != 10 {
+					b.Fatal(len(refs), err)
+				}
+			}
+		})
+	}
+}
