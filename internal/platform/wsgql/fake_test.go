@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,7 @@ func TestMain(m *testing.M) {
 //	{big N}          a query with an answer of N bytes
 //	mutation renew   extends the connection by an hour
 //	mutation wait    like {wait}
+//	mutation note X  appends X to notes
 //	sub T            events of topic T
 //	sub T after N    the same, after N that were missed
 //	sub T denied     a subscription that is refused when it is opened
@@ -63,6 +65,9 @@ type engine struct {
 	release chan struct{} // lets one {wait} go on
 	streams atomic.Int64  // open streams
 	resume  atomic.Pointer[feed.Resume]
+
+	noteMu sync.Mutex
+	notes  []string
 }
 
 func (e *engine) lastResume() feed.Resume { return *e.resume.Load() }
@@ -135,6 +140,7 @@ func (o *operation) Run(ctx context.Context) *gqlx.Response {
 		return &gqlx.Response{Data: fmt.Appendf(nil, format, args...)}
 	}
 	switch doc := strings.Join(o.words, " "); {
+	case doc == "{ok}":
 	case doc == "{me}":
 		p, _ := principal.From(ctx)
 		return answer(`{"me":%q}`, p.User.String())
@@ -149,6 +155,11 @@ func (o *operation) Run(ctx context.Context) *gqlx.Response {
 	case o.words[0] == "{big":
 		n, _ := strconv.Atoi(strings.TrimSuffix(o.words[1], "}"))
 		return answer(`{"big":%q}`, strings.Repeat("x", n))
+	case o.words[1] == "note":
+		runtime.Gosched() // give others a chance to overtake
+		o.engine.noteMu.Lock()
+		o.engine.notes = append(o.engine.notes, o.words[2])
+		o.engine.noteMu.Unlock()
 	case doc == "mutation renew":
 		p, _ := principal.From(ctx)
 		p.Expires = time.Now().Add(time.Hour)

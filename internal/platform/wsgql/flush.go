@@ -13,7 +13,7 @@ import (
 
 const (
 	chunkBytes  = 64 << 10 // a write takes at most so much, and a frame
-	spareCount  = 16       // longer mailbox slices are not kept
+	spareCount  = 32       // longer mailbox slices are not kept
 	cacheFrames = 64       // finished frames that a flusher remembers
 	cacheBytes  = 32 << 10 // no longer ones
 	entryCost   = 64       // what an entry takes beside its bytes
@@ -60,19 +60,7 @@ func (q *flushQueue) push(s *socket) {
 	}
 	q.tail = s
 	q.length++
-	// The first socket wakes a flusher; more are woken only when there is
-	// much to do, since waking one costs about as much as a write.
-	wake := q.idle > 0 && (q.idle == q.workers || q.length >= 32)
-	q.mu.Unlock()
-	if wake {
-		q.some.Signal()
-	}
-}
-
-// nudge wakes a flusher if sockets are waiting, whatever the others do.
-func (q *flushQueue) nudge() {
-	q.mu.Lock()
-	wake := q.length > 0 && q.idle > 0
+	wake := q.idle > 0
 	q.mu.Unlock()
 	if wake {
 		q.some.Signal()

@@ -30,6 +30,8 @@ type operation struct {
 	ctx    context.Context //nolint:containedctx // the operation's own life
 	cancel context.CancelFunc
 
+	prepared Operation // of a query or mutation
+
 	// Of a subscription; set before the stream starts.
 	stream   feed.Stream
 	renderer Renderer
@@ -159,10 +161,42 @@ func (s *socket) subscribe(id string, payload []byte) (run func()) {
 		s.ran()
 		return nil
 	}
-	return func() {
-		defer s.ran()
-		op.run(prepared)
+	op.prepared = prepared
+	if op.kind == gqlx.Mutation {
+		return s.inTurn(op)
 	}
+	return op.run
+}
+
+// inTurn lets a socket's mutations run one after the other, so that what a
+// client sends without waiting for answers is stored in the order sent. It
+// returns nil when another mutation is running: whoever runs that goes on
+// with op. Those that wait are bounded by the slots.
+func (s *socket) inTurn(op *operation) (run func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mutating {
+		s.mutations = append(s.mutations, op)
+		return nil
+	}
+	s.mutating = true
+	return func() {
+		for op := op; op != nil; op = s.nextMutation() {
+			op.run()
+		}
+	}
+}
+
+func (s *socket) nextMutation() *operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mutations) == 0 {
+		s.mutating, s.mutations = false, nil
+		return nil
+	}
+	op := s.mutations[0]
+	s.mutations = s.mutations[1:]
+	return op
 }
 
 // begin enters op under its id.
@@ -192,10 +226,14 @@ func (s *socket) ran() {
 }
 
 // run executes a query or mutation and sends its result.
-func (op *operation) run(prepared Operation) {
+func (op *operation) run() {
 	defer op.cancel()
+	defer op.sock.ran()
 	defer func() { <-op.sock.slots }()
-	r := prepared.Run(op.ctx)
+	if op.over.Load() {
+		return // completed while it waited for its turn
+	}
+	r := op.prepared.Run(op.ctx)
 	if r.Refused() {
 		op.refused(r)
 		return

@@ -3,7 +3,9 @@ package wsgql_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,5 +353,49 @@ func TestResumeReachesTheStreams(t *testing.T) {
 	p.wants(`1 next {"data":{"n":2}}`)
 	if got := r.lastResume(); got.Cursor != "c" || got.Seq["a"] != 3 {
 		t.Errorf("resume is %+v", got)
+	}
+}
+
+func TestMutationsTakeEffectInTheOrderSent(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{Unlimited: true})
+	p := r.ready(t, "good")
+	var want []string
+	for i := range 100 {
+		id := fmt.Sprint(i)
+		p.start(id, "mutation note "+id)
+		want = append(want, id)
+	}
+	for range 200 {
+		p.hear()
+	}
+	r.noteMu.Lock()
+	defer r.noteMu.Unlock()
+	if !slices.Equal(r.notes, want) {
+		t.Errorf("order is %v", r.notes)
+	}
+}
+
+func TestAMutationThatWaitsForItsTurnCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{})
+	p := r.ready(t, "good")
+	p.start("1", "mutation wait")
+	<-r.running
+	p.start("2", "mutation note 2")
+	p.start("3", "mutation note 3")
+	p.start("q", "{ok}") // a query waits for nobody
+	p.wants(`q next {"data":{"ok":true}}`)
+	p.wants("q complete")
+	p.say(`{"id":"2","type":"complete"}`, `{"type":"ping"}`)
+	p.wants("pong")
+	r.release <- struct{}{}
+	for _, want := range []string{`1 next {"data":{"waited":true}}`, "1 complete", `3 next {"data":{"ok":true}}`, "3 complete"} {
+		p.wants(want)
+	}
+	r.noteMu.Lock()
+	defer r.noteMu.Unlock()
+	if !slices.Equal(r.notes, []string{"3"}) {
+		t.Errorf("ran %v", r.notes)
 	}
 }

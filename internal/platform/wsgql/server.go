@@ -159,7 +159,7 @@ func (s *Server) run() {
 	for i := range n {
 		s.workers.Go(func() { newFlusher(s, i).run() })
 	}
-	s.workers.Go(func() { s.wheel.run(s.stop, s.queue.nudge) })
+	s.workers.Go(func() { s.wheel.run(s.stop) })
 }
 
 // ServeHTTP upgrades the request to a socket, or refuses it: 403 for a foreign

@@ -68,17 +68,19 @@ type socket struct {
 	user    ids.User
 	session ids.Session
 
-	mu       sync.Mutex
-	base     context.Context      //nolint:containedctx // what all operations of the socket share
-	ctx      context.Context      //nolint:containedctx // base as the caller who is signed in now
-	who      *principal.Principal // nil while nobody has signed in
-	ops      []*operation
-	subs     int // subscriptions among ops
-	running  int // operations that Drain waits for
-	draining bool
-	gone     bool
-	times    times
-	slot     wheelSlot // the wheel's
+	mu        sync.Mutex
+	base      context.Context      //nolint:containedctx // what all operations of the socket share
+	ctx       context.Context      //nolint:containedctx // base as the caller who is signed in now
+	who       *principal.Principal // nil while nobody has signed in
+	ops       []*operation
+	subs      int // subscriptions among ops
+	running   int // operations that Drain waits for
+	mutating  bool
+	mutations []*operation // that wait for their turn
+	draining  bool
+	gone      bool
+	times     times
+	slot      wheelSlot // the wheel's
 }
 
 func newSocket(srv *Server, r *http.Request, network string) *socket {

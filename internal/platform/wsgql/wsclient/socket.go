@@ -70,6 +70,7 @@ type Socket struct {
 	nc      net.Conn
 	br      *bufio.Reader
 	buf     []byte
+	head    [8]byte
 	pings   bool
 	chosen  string
 	writeMu sync.Mutex
@@ -205,7 +206,7 @@ func (s *Socket) ReadMessage() ([]byte, error) {
 
 // readFrame reads one frame behind what is in buf.
 func (s *Socket) readFrame() (op byte, fin bool, payload []byte, err error) {
-	var h [8]byte
+	h := s.head[:]
 	if _, err := io.ReadFull(s.br, h[:2]); err != nil {
 		return 0, false, nil, err
 	}
