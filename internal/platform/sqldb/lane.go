@@ -7,11 +7,13 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"chatd/internal/platform/errs"
 )
 
 // attempts is how often work is tried that another transaction got in the way
 // of.
-const attempts = 8
+const attempts = 20
 
 // Lane takes jobs one after the other. Jobs that have come together share one
 // commit: each can fail alone, none is answered before the commit, and when the
@@ -182,6 +184,38 @@ func (l *Lane) commit(ctx context.Context, all []part) error {
 		return nil
 	}
 	return err
+}
+
+// begin begins a group's transaction on s, or on a new connection when there
+// is none or s has gone bad.
+func (d *DB) begin(ctx context.Context, s *session) (*session, error) {
+	text := "BEGIN"
+	if d.engine == SQLite {
+		text = "BEGIN IMMEDIATE"
+	}
+	if s != nil {
+		_, err := s.exec(ctx, text)
+		if err == nil {
+			return s, nil
+		}
+		s.release(true)
+		if d.engine == SQLite && errors.Is(err, errs.ErrUnavailable) {
+			return nil, fmt.Errorf("beginning a transaction: %w", err)
+		}
+	}
+	return d.beginNew(ctx, text)
+}
+
+func (d *DB) beginNew(ctx context.Context, text string) (*session, error) {
+	s, err := d.session(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	if _, err := s.exec(ctx, text); err != nil {
+		s.release(true)
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	return s, nil
 }
 
 // rollback ends the transaction after err. SQLite may have rolled back by

@@ -63,38 +63,6 @@ func (d *DB) postgresPool(limit time.Duration) (*sql.DB, error) {
 	return stdlib.OpenDB(*cfg), nil
 }
 
-// begin begins a group's transaction on s, or on a new connection when there
-// is none or s has gone bad.
-func (d *DB) begin(ctx context.Context, s *session) (*session, error) {
-	text := "BEGIN"
-	if d.engine == SQLite {
-		text = "BEGIN IMMEDIATE"
-	}
-	if s != nil {
-		_, err := s.exec(ctx, text)
-		if err == nil {
-			return s, nil
-		}
-		s.release(true)
-		if d.engine == SQLite && errors.Is(err, errs.ErrUnavailable) {
-			return nil, fmt.Errorf("beginning a transaction: %w", err)
-		}
-	}
-	return d.beginNew(ctx, text)
-}
-
-func (d *DB) beginNew(ctx context.Context, text string) (*session, error) {
-	s, err := d.session(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	if _, err := s.exec(ctx, text); err != nil {
-		s.release(true)
-		return nil, fmt.Errorf("beginning a transaction: %w", err)
-	}
-	return s, nil
-}
-
 // writeAlone runs fn in a transaction of its own on PostgreSQL.
 func (d *DB) writeAlone(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {

@@ -92,9 +92,11 @@ func (d *DB) prepareFile(ctx context.Context) error {
 	if info.Size() == 0 {
 		return fmt.Errorf("%w: %s is empty; remove it to start anew", ErrCorrupt, path)
 	}
-	// With a log the file may rightly be behind its own header.
 	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-		return nil
+		if d.cfg.Relaxed { // a power cut may leave any commit out
+			return nil
+		}
+		return checkLog(path + "-wal") // the file may rightly be behind its own header
 	}
 	var header [100]byte // https://www.sqlite.org/fileformat.html#the_database_header
 	if _, err := f.ReadAt(header[:], 0); err != nil {

@@ -1,7 +1,6 @@
 package sqldb_test
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -49,88 +48,6 @@ func TestTheFileIsForItsOwnerOnly(t *testing.T) {
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", suffix, info, err)
 		}
-	}
-}
-
-func TestADamagedFileIsNeverReplaced(t *testing.T) {
-	t.Parallel()
-	good := filepath.Join(t.TempDir(), "good.db")
-	db := sqldbtest.Open(t, sqldb.Config{Path: good})
-	setup(t, db)
-	for id := range int64(500) {
-		mustExec(t, db, "INSERT INTO things (id, name) VALUES ($1, $2)", id, strings.Repeat("x", 200))
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{
-		"empty":          {},
-		"cut in header":  whole[:50],
-		"cut in a page":  whole[:6000],
-		"last page gone": whole[:len(whole)-4096],
-		"not a database": []byte(strings.Repeat("not a database at all\n", 500)),
-		"header flipped": append([]byte{whole[0] ^ 1}, whole[1:]...),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "x.db")
-			if err := os.WriteFile(path, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			db, err := sqldb.Open(context.Background(), sqldb.Config{Path: path})
-			if err == nil {
-				db.Close()
-			}
-			if !errors.Is(err, sqldb.ErrCorrupt) || !strings.Contains(err.Error(), path) {
-				t.Errorf("opened with %v", err)
-			}
-			if after, err := os.ReadFile(path); err != nil || string(after) != string(content) {
-				t.Errorf("the file was changed (%v)", err)
-			}
-		})
-	}
-	t.Run("gone beside its log", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "x.db")
-		if err := os.WriteFile(path+"-wal", whole, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := sqldb.Open(context.Background(), sqldb.Config{Path: path}); !errors.Is(err, sqldb.ErrCorrupt) {
-			t.Errorf("opened with %v", err)
-		}
-	})
-	t.Run("damaged inside", func(t *testing.T) {
-		t.Parallel()
-		path := filepath.Join(t.TempDir(), "x.db")
-		content := []byte(string(whole))
-		for i := 2 * 4096; i < len(content); i++ {
-			content[i] ^= 0x55
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		db := sqldbtest.Open(t, sqldb.Config{Path: path})
-		var n int
-		err := db.QueryRow(t.Context(), "SELECT count(*) FROM things WHERE name > ''").Scan(&n)
-		if !errors.Is(err, sqldb.ErrCorrupt) || !strings.Contains(err.Error(), path) {
-			t.Errorf("read %d with %v", n, err)
-		}
-	})
-}
-
-func TestAnInterruptedFirstStartIsNoDamage(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "x.db")
-	if err := os.WriteFile(path+".new", []byte("half a database"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	setup(t, sqldbtest.Open(t, sqldb.Config{Path: path}))
-	if _, err := os.Stat(path + ".new"); !os.IsNotExist(err) {
-		t.Errorf("the unfinished file: %v", err)
 	}
 }
 

@@ -52,7 +52,7 @@ cd "$dir" || exit 1
 {
 	"$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C -N &&
 	"$bin/pg_ctl" -D data -l log -w -o "-k '$dir' -c listen_addresses= -c fsync=off -c full_page_writes=off \
-		-c max_connections=200 -c shared_buffers=32MB -c max_wal_size=4GB" start &&
+		-c deadlock_timeout=100ms -c max_connections=200 -c shared_buffers=32MB -c max_wal_size=4GB" start &&
 	for e in pg_trgm unaccent; do
 		"$bin/psql" -h "$dir" -U postgres -c "CREATE EXTENSION IF NOT EXISTS $e" postgres || true
 	done
