@@ -19,10 +19,9 @@ func (g *graph) openEvents(ctx context.Context, a gqlx.Args) (feed.Stream, error
 	if !ok {
 		return nil, errs.ErrUnauthenticated
 	}
-	after := a.String("after")
-	if resume := feed.ResumeFrom(ctx).Cursor; resume != "" {
-		after = resume
-	}
+	// Stock clients send the variables of their first subscription for ever,
+	// and the newest position with each connection; or the other way round.
+	after := g.feed.Further(p.User, a.String("after"), feed.ResumeFrom(ctx).Cursor)
 	return g.feed.Open(ctx, p.User, after)
 }
 

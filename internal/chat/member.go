@@ -71,6 +71,15 @@ func may(k Kind, role Role, r right) bool {
 	return false
 }
 
+// Rights is what a member may do in a conversation.
+type Rights struct{ Send, AddMembers, Leave bool }
+
+// ConversationRights says what the viewer may do.
+func ConversationRights(v View) Rights {
+	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
+	return Rights{Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave)}
+}
+
 // Change says what happened to a membership.
 type Change string
 

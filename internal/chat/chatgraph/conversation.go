@@ -134,3 +134,20 @@ func (m *Member) Role() chat.Role { return m.m.Role }
 
 // JoinedAt resolves joinedAt.
 func (m *Member) JoinedAt() gqlx.Time { return gqlx.TimeOf(m.m.JoinedAt) }
+
+// ViewerCan resolves viewerCan.
+func (c *Conversation) ViewerCan() *ConversationRights {
+	return &ConversationRights{chat.ConversationRights(*c.v)}
+}
+
+// ConversationRights is what the viewer may do in a conversation.
+type ConversationRights struct{ r chat.Rights }
+
+// Send resolves send.
+func (r *ConversationRights) Send() bool { return r.r.Send }
+
+// AddMembers resolves addMembers.
+func (r *ConversationRights) AddMembers() bool { return r.r.AddMembers }
+
+// Leave resolves leave.
+func (r *ConversationRights) Leave() bool { return r.r.Leave }

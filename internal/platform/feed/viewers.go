@@ -213,6 +213,20 @@ func (v *Viewers) Now(ctx context.Context, id ids.User) (string, error) {
 	return v.codec.seal(id, cur), nil
 }
 
+// Further returns the cursor that lies further on, of two that may be empty or
+// bad: a good one is further than a bad one, and a bad one than none.
+func (v *Viewers) Further(id ids.User, a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	at, errA := v.codec.open(id, a, len(v.sources))
+	to, errB := v.codec.open(id, b, len(v.sources))
+	if errB != nil || errA == nil && slices.Compare(to.positions, at.positions) < 0 {
+		return a
+	}
+	return b
+}
+
 // resume reads a cursor and says why it cannot be resumed from, if so.
 func (v *Viewers) resume(id ids.User, text string, now cursor) (cursor, ResetReason) {
 	cur, err := v.codec.open(id, text, len(v.sources))

@@ -244,6 +244,29 @@ func TestWhatCannotBeReplayedIsOneReset(t *testing.T) {
 	check("of other data", ahead, "UNKNOWN")
 }
 
+func TestTheFurtherOfTwoCursorsCounts(t *testing.T) {
+	t.Parallel()
+	src, who := newSource(), ids.New[ids.User]()
+	v := feed.NewViewers(codec(t, nil), feed.Config{}, src)
+	early, _ := v.Now(t.Context(), who)
+	src.add()
+	late, _ := v.Now(t.Context(), who)
+	for _, c := range []struct{ a, b, want string }{
+		{early, late, late},
+		{late, early, late},
+		{"", early, early},
+		{late, "", late},
+		{"", "", ""},
+		{"rubbish", early, early},
+		{late, "rubbish", late},
+		{"rubbish", "", "rubbish"},
+	} {
+		if got := v.Further(who, c.a, c.b); got != c.want {
+			t.Errorf("of %q and %q: %q", c.a, c.b, got)
+		}
+	}
+}
+
 func TestPollingGoesThroughEverythingOnce(t *testing.T) {
 	t.Parallel()
 	a, b, who := newSource(), newSource(), ids.New[ids.User]()
