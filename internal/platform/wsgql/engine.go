@@ -22,6 +22,8 @@ type Operation interface {
 	Kind() gqlx.Kind
 	// Public says that no viewer is needed.
 	Public() bool
+	// Single says that there is one root field.
+	Single() bool
 	// Run executes a query or mutation.
 	Run(ctx context.Context) *gqlx.Response
 	// Open opens a subscription; a non-nil response is the refusal.
@@ -58,6 +60,7 @@ type gqlOperation struct {
 
 func (o gqlOperation) Kind() gqlx.Kind                        { return o.d.Kind() }
 func (o gqlOperation) Public() bool                           { return o.d.Open() }
+func (o gqlOperation) Single() bool                           { return len(o.d.Fields()) == 1 }
 func (o gqlOperation) Run(ctx context.Context) *gqlx.Response { return o.e.Run(ctx, o.d) }
 
 func (o gqlOperation) Open(ctx context.Context) (feed.Stream, Renderer, *gqlx.Response) {

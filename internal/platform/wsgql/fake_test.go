@@ -28,6 +28,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/turn"
 	"chatd/internal/platform/wsgql"
 	"chatd/internal/platform/wsgql/wsclient"
 )
@@ -52,6 +53,7 @@ func TestMain(m *testing.M) {
 //	mutation renew   extends the connection by an hour
 //	mutation wait    like {wait}
 //	mutation note X  appends X to notes
+//	mutation pass X  the same, passes its turn and waits to be released
 //	sub T            events of topic T
 //	sub T after N    the same, after N that were missed
 //	sub T denied     a subscription that is refused when it is opened
@@ -135,6 +137,8 @@ type operation struct {
 func (o *operation) Kind() gqlx.Kind { return o.kind }
 func (o *operation) Public() bool    { return o.words[0] != "{me}" }
 
+func (o *operation) Single() bool { return o.words[len(o.words)-1] != "twice" }
+
 func (o *operation) Run(ctx context.Context) *gqlx.Response {
 	answer := func(format string, args ...any) *gqlx.Response {
 		return &gqlx.Response{Data: fmt.Appendf(nil, format, args...)}
@@ -155,11 +159,16 @@ func (o *operation) Run(ctx context.Context) *gqlx.Response {
 	case o.words[0] == "{big":
 		n, _ := strconv.Atoi(strings.TrimSuffix(o.words[1], "}"))
 		return answer(`{"big":%q}`, strings.Repeat("x", n))
-	case o.words[1] == "note":
+	case o.words[1] == "note", o.words[1] == "pass":
 		runtime.Gosched() // give others a chance to overtake
 		o.engine.noteMu.Lock()
 		o.engine.notes = append(o.engine.notes, o.words[2])
 		o.engine.noteMu.Unlock()
+		turn.Pass(ctx)
+		if o.words[1] == "pass" {
+			o.engine.running <- doc
+			<-o.engine.release
+		}
 	case doc == "mutation renew":
 		p, _ := principal.From(ctx)
 		p.Expires = time.Now().Add(time.Hour)

@@ -13,7 +13,7 @@ import (
 
 const (
 	chunkBytes  = 64 << 10 // a write takes at most so much, and a frame
-	spareCount  = 32       // longer mailbox slices are not kept
+	spareCount  = 48       // longer mailbox slices are not kept
 	cacheFrames = 64       // finished frames that a flusher remembers
 	cacheBytes  = 32 << 10 // no longer ones
 	entryCost   = 64       // what an entry takes beside its bytes

@@ -36,7 +36,8 @@ type operation struct {
 	stream   feed.Stream
 	renderer Renderer
 
-	over atomic.Bool // nothing more is sent
+	over   atomic.Bool // nothing more is sent
+	passed bool        // of a mutation: another has its turn; socket.mu guards it
 }
 
 // handle does what a message asks for. What it returns is to be executed
@@ -166,37 +167,6 @@ func (s *socket) subscribe(id string, payload []byte) (run func()) {
 		return s.inTurn(op)
 	}
 	return op.run
-}
-
-// inTurn lets a socket's mutations run one after the other, so that what a
-// client sends without waiting for answers is stored in the order sent. It
-// returns nil when another mutation is running: whoever runs that goes on
-// with op. Those that wait are bounded by the slots.
-func (s *socket) inTurn(op *operation) (run func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mutating {
-		s.mutations = append(s.mutations, op)
-		return nil
-	}
-	s.mutating = true
-	return func() {
-		for op := op; op != nil; op = s.nextMutation() {
-			op.run()
-		}
-	}
-}
-
-func (s *socket) nextMutation() *operation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.mutations) == 0 {
-		s.mutating, s.mutations = false, nil
-		return nil
-	}
-	op := s.mutations[0]
-	s.mutations = s.mutations[1:]
-	return op
 }
 
 // begin enters op under its id.

@@ -363,7 +363,7 @@ func TestMutationsTakeEffectInTheOrderSent(t *testing.T) {
 	var want []string
 	for i := range 100 {
 		id := fmt.Sprint(i)
-		p.start(id, "mutation note "+id)
+		p.start(id, []string{"mutation note " + id, "mutation note " + id + " twice"}[i%2])
 		want = append(want, id)
 	}
 	for range 200 {
@@ -397,5 +397,28 @@ func TestAMutationThatWaitsForItsTurnCanBeTakenBack(t *testing.T) {
 	defer r.noteMu.Unlock()
 	if !slices.Equal(r.notes, []string{"3"}) {
 		t.Errorf("ran %v", r.notes)
+	}
+}
+
+func TestAMutationThatHasItsPlaceLetsTheNextBegin(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{})
+	p := r.ready(t, "good")
+	for i := range 10 {
+		p.start(fmt.Sprint(i), "mutation pass "+fmt.Sprint(i))
+	}
+	for range 10 {
+		<-r.running // all of them, though none has ended
+	}
+	for range 10 {
+		r.release <- struct{}{}
+	}
+	for range 20 {
+		p.hear()
+	}
+	r.noteMu.Lock()
+	defer r.noteMu.Unlock()
+	if want := strings.Split("0123456789", ""); !slices.Equal(r.notes, want) {
+		t.Errorf("order is %v", r.notes)
 	}
 }
