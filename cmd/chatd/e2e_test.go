@@ -48,7 +48,14 @@ type program struct {
 // test ends.
 func startProgram(t testing.TB, args ...string) *program {
 	t.Helper()
-	p := &program{dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args}
+	return startProgramIn(t, filepath.Join(t.TempDir(), "data"), args...)
+}
+
+// startProgramIn is startProgram with a data directory that may be there
+// already. Beside it lies the program's log.
+func startProgramIn(t testing.TB, dir string, args ...string) *program {
+	t.Helper()
+	p := &program{dir: dir, addr: freeAddr(t), args: args}
 	p.start(t)
 	t.Cleanup(func() {
 		p.kill()

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// assemble makes rooms with all people in each, and writers and followers that
+// do not run yet. The program must have no limits of rate. Few people stand for
+// many sockets, since each account costs a slow hash.
+func assemble(t testing.TB, p *program, rooms, writers, followers int) *crowd {
+	t.Helper()
+	c := &crowd{p: p, people: p.people(t, "user", min(8, max(writers, followers))), log: &ledger{}}
+	for range rooms {
+		c.rooms = append(c.rooms, p.group(t, c.people[0], c.people[1:]...))
+	}
+	for n := range writers {
+		c.writers = append(c.writers, &writer{p: p, n: n, who: c.people[n%len(c.people)], rooms: c.rooms, log: c.log, next: n})
+	}
+	for n := range followers {
+		who := c.people[n%len(c.people)]
+		at, err := p.position(t.Context(), who)
+		if err != nil {
+			t.Fatalf("streamCursor: %v", err)
+		}
+		c.followers = append(c.followers, follow(p, who, c.rooms, following(n)%followings, at))
+	}
+	return c
+}
+
+// start runs the followers, whose connections last as last says, and then the
+// writers. All of them end with the test.
+func (c *crowd) start(t testing.TB, last func() time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	c.gone = cancel
+	for _, f := range c.followers {
+		c.following.Go(func() { f.run(ctx, last) })
+	}
+	c.write(t)
+	t.Cleanup(func() {
+		c.quiet()
+		c.gone()
+		c.writing.Wait()
+		c.following.Wait()
+	})
+}
+
+// write runs the writers, again after hush.
+func (c *crowd) write(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	c.quiet = cancel
+	for _, w := range c.writers {
+		c.writing.Go(func() { w.run(ctx) })
+	}
+}
+
+// hush ends the writers and waits for their last answers.
+func (c *crowd) hush() {
+	c.quiet()
+	c.writing.Wait()
+}
+
+// settle retries what has no answer and waits until the followers have what is
+// stored. Then it ends them and judges.
+func (c *crowd) settle(t testing.TB) verdict {
+	t.Helper()
+	c.hush()
+	differ := 0
+	for n, w := range c.writers {
+		var own []*sent
+		for _, s := range c.log.all() {
+			if s.writer == n {
+				own = append(own, s)
+			}
+		}
+		differ += w.retry(t, own)
+	}
+	stored := c.p.histories(t, c.people[0], c.rooms)
+	for i, f := range c.followers {
+		await(t, 30*time.Second, fmt.Sprintf("follower %d has all", i), func() bool { return f.has(stored) })
+	}
+	c.gone()
+	c.following.Wait()
+	lists := map[string][][]message{}
+	resets := 0
+	for _, f := range c.followers {
+		resets += f.resets
+		for _, room := range c.rooms {
+			lists[room] = append(lists[room], f.lists[room])
+		}
+	}
+	if differ != 0 || resets != 0 {
+		t.Errorf("%d retries told another message, %d streams were reset", differ, resets)
+	}
+	v := judge(c.log, stored, lists)
+	mustBeClean(t, v)
+	return v
+}

@@ -1,0 +1,39 @@
+//go:build !soak
+
+package main
+
+import "time"
+
+// How much the tests of reliability do in `go test ./...`. They are the same
+// tests as under -tags soak, with smaller numbers.
+const (
+	soak = false
+
+	crashCycles, crashRooms, crashWriters = 4, 4, 8
+	crashBacklog                          = 2_000 // messages that a start after a crash finds
+
+	seamSubscribers, seamWriters = 30, 6
+	seamTime                     = 5 * time.Second
+
+	slowReaders, slowMessages = 50, 150
+
+	drainSockets, drainRounds = 60, 2
+
+	missedTooMany = 0 // TOO_MANY needs more than 10,000 events
+
+	scripts, scriptActions = 30, 40
+
+	retryKeys, keyCopies, cutAnswers = 40, 10, 40
+
+	outages = 1
+
+	diskBytes, diskRounds = 24 << 20, 1
+
+	syncedSends = 20
+
+	contentionTime = 3 * time.Second
+
+	churnCycles = 300
+
+	damages = 14
+)

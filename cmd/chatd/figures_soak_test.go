@@ -1,0 +1,38 @@
+//go:build soak
+
+package main
+
+import "time"
+
+// How much the tests of reliability do under -tags soak.
+const (
+	soak = true
+
+	crashCycles, crashRooms, crashWriters = 20, 8, 16
+	crashBacklog                          = 100_000
+
+	seamSubscribers, seamWriters = 100, 20
+	seamTime                     = time.Minute
+
+	slowReaders, slowMessages = 200, 1_000
+
+	drainSockets, drainRounds = 1_000, 10
+
+	missedTooMany = 10_001
+
+	scripts, scriptActions = 500, 60
+
+	retryKeys, keyCopies, cutAnswers = 1_000, 20, 200
+
+	outages = 5
+
+	diskBytes, diskRounds = 96 << 20, 5
+
+	syncedSends = 100
+
+	contentionTime = 5 * time.Minute
+
+	churnCycles = 20_000
+
+	damages = 60
+)

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"chatd/internal/platform/wsgql/wsclient"
+)
+
+// following is how a follower says where it was.
+type following uint8
+
+const (
+	bySeq    following = iota // messageAdded(afterSeq) for each room
+	byCursor                  // events(after)
+	byInit                    // connection_init; the documents' variables stay those of the first time
+	followings
+)
+
+// follower keeps its lists of some rooms complete through disconnects, as a
+// good client does.
+type follower struct {
+	p     *program
+	who   person
+	rooms []string
+	how   following
+	start string // a cursor from before the first message
+
+	mu     sync.Mutex
+	lists  map[string][]message
+	cursor string
+	resets int
+	closes map[int]int // how often by close code
+	cuts   int
+}
+
+func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
+	return &follower{
+		p: p, who: who, rooms: rooms, how: how, start: cursor, cursor: cursor,
+		lists: map[string][]message{}, closes: map[int]int{},
+	}
+}
+
+// run follows until ctx ends. Each connection lasts as long as last says, or
+// until the server ends it.
+func (f *follower) run(ctx context.Context, last func() time.Duration) {
+	for ctx.Err() == nil {
+		c, err := wsclient.Dial(ctx, f.p.ws(), f.init())
+		if err != nil {
+			pause(ctx, 20*time.Millisecond)
+			continue
+		}
+		err = f.subscribe(c)
+		if err == nil {
+			end, cancel := context.WithTimeout(ctx, last())
+			select {
+			case <-end.Done():
+			case <-c.Done():
+				f.noteClose(c.Err())
+			}
+			cancel()
+		}
+		_ = c.Close()
+		f.mu.Lock()
+		f.cuts++
+		f.mu.Unlock()
+	}
+}
+
+func forEver() time.Duration { return time.Hour }
+
+func (f *follower) noteClose(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closes[closeCode(err)]++
+}
+
+// closeCode is the code of the server's close frame, 0 when there was none.
+func closeCode(err error) int {
+	if e, ok := err.(*wsclient.CloseError); ok { //nolint:errorlint // The client gives it bare.
+		return e.Code
+	}
+	return 0
+}
+
+func (f *follower) init() map[string]any {
+	v := vars("authorization", "Bearer "+f.who.token)
+	if f.how == byInit {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		seq := map[string]int{}
+		for _, room := range f.rooms {
+			seq[room] = f.lastSeq(room)
+		}
+		v["resume"] = vars("cursor", f.cursor, "seq", seq)
+	}
+	return v
+}
+
+// lastSeq is the newest that the follower has; f.mu is held.
+func (f *follower) lastSeq(room string) int {
+	if l := f.lists[room]; len(l) > 0 {
+		return l[len(l)-1].Seq
+	}
+	return 0
+}
+
+const addedDoc = `subscription($c: ID!, $a: Int) { messageAdded(conversationId: $c, afterSeq: $a) { id seq rev text } }`
+
+func (f *follower) subscribe(c *wsclient.Conn) error {
+	// A follower by connection_init uses both streams; the rooms of odd number
+	// come by messageAdded, the others by events.
+	for i, room := range f.rooms {
+		if f.how == byCursor || f.how == byInit && i%2 == 0 {
+			continue
+		}
+		after := 0
+		if f.how == bySeq {
+			f.mu.Lock()
+			after = f.lastSeq(room)
+			f.mu.Unlock()
+		}
+		if err := c.Subscribe(fmt.Sprint("m", i), addedDoc, vars("c", room, "a", after), f.added(room)); err != nil {
+			return err
+		}
+	}
+	if f.how == bySeq {
+		return nil
+	}
+	after := f.start
+	if f.how == byCursor {
+		f.mu.Lock()
+		after = f.cursor
+		f.mu.Unlock()
+	}
+	return c.Subscribe("e", followDoc, vars("a", after), f.event)
+}
+
+func (f *follower) added(room string) wsclient.Handler {
+	return func(e wsclient.Event) {
+		var d struct {
+			Data *struct{ MessageAdded message }
+		}
+		if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.lists[room] = append(f.lists[room], d.Data.MessageAdded)
+	}
+}
+
+const followDoc = `subscription($a: String) { events(after: $a) { __typename cursor
+	... on MessageAdded { message { id seq rev text conversationId } } } }`
+
+func (f *follower) event(e wsclient.Event) {
+	var d struct {
+		Data *struct {
+			Events struct {
+				Type    string `json:"__typename"`
+				Cursor  string
+				Message struct {
+					message
+					ConversationID string
+				}
+			}
+		}
+	}
+	if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
+		return
+	}
+	ev := d.Data.Events
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cursor = ev.Cursor
+	switch ev.Type {
+	case "Reset":
+		f.resets++
+	case "MessageAdded":
+		for i, room := range f.rooms {
+			if room == ev.Message.ConversationID && (f.how == byCursor || i%2 == 0) {
+				f.lists[room] = append(f.lists[room], ev.Message.message)
+			}
+		}
+	}
+}
+
+// has says whether the follower is where the histories end.
+func (f *follower) has(stored map[string][]message) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, room := range f.rooms {
+		if f.lastSeq(room) < len(stored[room]) {
+			return false
+		}
+	}
+	return true
+}
+
+// position is where the viewer's stream is now.
+func (p *program) position(ctx context.Context, who person) (string, error) {
+	var d struct{ Viewer struct{ StreamCursor string } }
+	err := p.gql(ctx, who.token, `{ viewer { streamCursor } }`, nil, &d)
+	return d.Viewer.StreamCursor, err
+}
+
+// crowd is a program's writers and followers, and what they know.
+type crowd struct {
+	p         *program
+	rooms     []string
+	people    []person
+	log       *ledger
+	writers   []*writer
+	followers []*follower
+	writing   sync.WaitGroup
+	following sync.WaitGroup
+	quiet     context.CancelFunc // ends the writers
+	gone      context.CancelFunc // ends the followers
+}
