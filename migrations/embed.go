@@ -1,10 +1,3 @@
-// Package migrations carries the SQL that brings each context's tables up to
-// what this program expects. It holds files and nothing else: sqldb applies
-// them.
-//
-// A set is a folder of its own with NNNN_name.sql for every engine, and
-// NNNN_name.postgres.sql (or .sqlite.sql) where one engine needs other text
-// for the same step. A step that has been released is never changed.
 package migrations
 
 import (
