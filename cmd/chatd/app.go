@@ -39,7 +39,12 @@ type app struct {
 	sockets  *wsgql.Server
 	health   *httpx.Health
 	servers  []*httpx.Server // the main one first
+	ballast  []byte          // see below
 }
+
+// ballast counts as live memory to the collector and is never touched, so it
+// takes no room: a small server then collects a fifth as often under load.
+const ballast = 64 << 20
 
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, cfg Config, out io.Writer) error {
@@ -68,7 +73,7 @@ func newLog(cfg Config) zerolog.Logger {
 // build opens the stores and makes everything that stands on them. Nothing
 // runs yet, and nothing stays open after an error.
 func build(ctx context.Context, cfg Config, out io.Writer) (*app, error) {
-	a := &app{cfg: cfg, log: newLog(cfg), out: out}
+	a := &app{cfg: cfg, log: newLog(cfg), out: out, ballast: make([]byte, ballast)}
 	var err error
 	if a.stores, err = openStores(ctx, cfg, a.log); err != nil {
 		return nil, err

@@ -191,10 +191,7 @@ func (f *Front) finish(w *writer, r *http.Request, caller principal.Principal, s
 	}
 	took := time.Since(start)
 	f.metrics.observe(r.Method, status, took)
-	e := f.deps.Log.Info() //nolint:zerologlint // Sent below.
-	if quiet(r.URL.Path) {
-		e = f.deps.Log.Debug()
-	}
+	e := f.deps.Log.WithLevel(levelOf(status)) //nolint:zerologlint // Sent below.
 	if !caller.User.IsZero() {
 		e = e.Stringer("user_id", caller.User)
 	}
@@ -202,8 +199,17 @@ func (f *Front) finish(w *writer, r *http.Request, caller principal.Principal, s
 		Int("status", status).Int64("bytes", w.bytes).Dur("took_ms", took).Msg("request")
 }
 
-// quiet are the paths that machines ask all the time.
-func quiet(path string) bool { return path == "/healthz" || path == "/readyz" || path == "/metrics" }
+// levelOf is debug for what went well: there is too much of it for a log that
+// somebody reads, and the metrics count it.
+func levelOf(status int) zerolog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return zerolog.WarnLevel
+	case status >= http.StatusBadRequest:
+		return zerolog.InfoLevel
+	}
+	return zerolog.DebugLevel
+}
 
 func clip(s string, n int) string {
 	if len(s) <= n {
