@@ -37,7 +37,7 @@ type Config struct {
 	// never leaves the file damaged. PostgreSQL has its own setting for that.
 	Relaxed bool
 	// MaxConns bounds the connections: PostgreSQL's pool (20), SQLite's
-	// readers (4).
+	// readers (4, at least 2).
 	MaxConns int
 	// Timeout bounds every statement and transaction on PostgreSQL, waiting
 	// for a connection included (5 s), and how long SQLite waits for a lock
@@ -76,7 +76,11 @@ type DB struct {
 	engine Engine
 	pool   *sql.DB   // SQLite: the readers
 	stmts  *prepared // SQLite: the readers' statements; nil where the driver keeps them
-	writer *sql.DB   // SQLite: the writer; PostgreSQL: the pool
+	// SQLite: room for snapshots, one less than there are readers. A snapshot
+	// may need another reader to have a statement prepared; when snapshots held
+	// all of them, each would wait for the others for ever.
+	snapshots chan struct{}
+	writer    *sql.DB // SQLite: the writer; PostgreSQL: the pool
 
 	mu     sync.Mutex
 	lanes  map[string]*Lane
@@ -189,6 +193,14 @@ func (d *DB) queryRow(ctx context.Context, tx *sql.Tx, q string, args []any) *ro
 func (d *DB) Snapshot(ctx context.Context, fn func(q Querier) error) error {
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
+	if d.engine == SQLite {
+		select {
+		case d.snapshots <- struct{}{}:
+			defer func() { <-d.snapshots }()
+		case <-ctx.Done():
+			return fmt.Errorf("beginning a snapshot: %w", d.translate(ctx.Err()))
+		}
+	}
 	opts := sql.TxOptions{ReadOnly: true}
 	if d.engine == PostgreSQL {
 		opts.Isolation = sql.LevelRepeatableRead

@@ -34,9 +34,11 @@ func (d *DB) openSQLite(ctx context.Context) error {
 	if d.writer, err = d.sqlitePool("_txlock=immediate", 2); err != nil {
 		return err
 	}
-	if d.pool, err = d.sqlitePool("_query_only=1", d.cfg.MaxConns); err != nil {
+	readers := max(2, d.cfg.MaxConns)
+	if d.pool, err = d.sqlitePool("_query_only=1", readers); err != nil {
 		return err
 	}
+	d.snapshots = make(chan struct{}, readers-1)
 	d.stmts = newPrepared(d.pool.PrepareContext)
 	var tables int
 	if err := d.QueryRow(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
