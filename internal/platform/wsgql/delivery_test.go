@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -206,6 +207,28 @@ func TestAReplayWaitsForItsReader(t *testing.T) {
 	for slow.hear().Type != "pong" {
 	}
 	eventually(t, "ended", func() bool { return r.streams.Load() == 1 })
+}
+
+func TestRenderingThatHangsHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{PongWait: 200 * time.Millisecond})
+	answer := make(chan struct{})
+	var stuck []*peer
+	for i := range 2*runtime.GOMAXPROCS(0) + 1 {
+		p := r.ready(t, "good")
+		p.start("1", fmt.Sprint("sub ", i))
+		p.say(`{"type":"ping"}`)
+		p.wants("pong")
+		r.hub.Publish(fmt.Sprint(i), itemOf(answer))
+		stuck = append(stuck, p)
+	}
+	other := r.ready(t, "good other")
+	other.start("1", "{ok}")
+	other.wants(`1 next {"data":{"ok":true}}`)
+	close(answer)
+	for _, p := range stuck {
+		p.wants(`1 next {"data":{"n":-1}}`)
+	}
 }
 
 func TestASharedEventIsSplicedPerSocket(t *testing.T) {

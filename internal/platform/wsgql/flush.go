@@ -32,9 +32,9 @@ type (
 	ending   struct{ why error } // the operation's stream has ended
 )
 
-// flushers is how many goroutines write. Some more than there are processors:
-// one that renders may have to wait for a store.
-func flushers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+// flushers is how many goroutines write as a rule. More would not be faster,
+// and find less to join.
+func flushers() int { return runtime.GOMAXPROCS(0) }
 
 // flushQueue has the sockets with something to write, each at most once, so
 // it is bounded by the sockets. First come, first served: a busy socket goes
@@ -43,9 +43,8 @@ type flushQueue struct {
 	mu         sync.Mutex
 	some       sync.Cond
 	head, tail *socket
-	length     int
-	idle       int
-	workers    int
+	idle       int  // flushers that wait
+	moved      bool // since stalled was last asked
 	closed     bool
 }
 
@@ -59,7 +58,6 @@ func (q *flushQueue) push(s *socket) {
 		q.tail.next = s
 	}
 	q.tail = s
-	q.length++
 	wake := q.idle > 0
 	q.mu.Unlock()
 	if wake {
@@ -67,30 +65,36 @@ func (q *flushQueue) push(s *socket) {
 	}
 }
 
-// pop fills batch with sockets, waiting for the first. It returns none when
-// the queue is closed.
-func (q *flushQueue) pop(batch []*socket) int {
+// pop returns the next socket; nil when there is none and the queue is closed
+// or the caller does not want to wait.
+func (q *flushQueue) pop(wait bool) *socket {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.length == 0 {
-		if q.closed {
-			return 0
+	for q.head == nil {
+		if q.closed || !wait {
+			return nil
 		}
 		q.idle++
 		q.some.Wait()
 		q.idle--
 	}
-	n := min(len(batch), 1+q.length/(2*q.workers))
-	for i := range n {
-		s := q.head
-		q.head, s.next = s.next, nil
-		batch[i] = s
-	}
+	s := q.head
+	q.head, s.next = s.next, nil
 	if q.head == nil {
 		q.tail = nil
 	}
-	q.length -= n
-	return n
+	q.moved = true
+	return s
+}
+
+// stalled says whether sockets are waiting and none was taken since the last
+// call.
+func (q *flushQueue) stalled() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	stalled := q.head != nil && !q.moved
+	q.moved = false
+	return stalled
 }
 
 func (q *flushQueue) close() {
@@ -98,6 +102,14 @@ func (q *flushQueue) close() {
 	q.closed = true
 	q.mu.Unlock()
 	q.some.Broadcast()
+}
+
+// relieve adds a flusher for what is waiting when the others are held up, as
+// when rendering waits for a store that does not answer.
+func (s *Server) relieve() {
+	if s.queue.stalled() {
+		s.workers.Go(func() { newFlusher(s, flushers()).run(false) })
+	}
 }
 
 // flusher turns entries into frames and writes them. It is used by one
@@ -128,17 +140,14 @@ func newFlusher(srv *Server, shard int) *flusher {
 	return f
 }
 
-func (f *flusher) run() {
-	var batch [16]*socket
+// run flushes until the queue is closed or, without wait, empty.
+func (f *flusher) run(wait bool) {
 	for {
-		n := f.srv.queue.pop(batch[:])
-		if n == 0 {
+		s := f.srv.queue.pop(wait)
+		if s == nil {
 			return
 		}
-		for i, s := range batch[:n] {
-			batch[i] = nil
-			f.flush(s)
-		}
+		f.flush(s)
 	}
 }
 

@@ -154,12 +154,10 @@ func New(d Deps, cfg Config) *Server {
 
 // run starts the flushers and the wheel.
 func (s *Server) run() {
-	n := flushers()
-	s.queue.workers = n
-	for i := range n {
-		s.workers.Go(func() { newFlusher(s, i).run() })
+	for i := range flushers() {
+		s.workers.Go(func() { newFlusher(s, i).run(true) })
 	}
-	s.workers.Go(func() { s.wheel.run(s.stop) })
+	s.workers.Go(func() { s.wheel.run(s.stop, s.relieve) })
 }
 
 // ServeHTTP upgrades the request to a socket, or refuses it: 403 for a foreign

@@ -32,8 +32,8 @@ func (w *wheel) init(tick time.Duration) {
 	w.zero = time.Now()
 }
 
-// run ticks until stop is closed.
-func (w *wheel) run(stop <-chan struct{}) {
+// run ticks until stop is closed; each is called after every tick.
+func (w *wheel) run(stop <-chan struct{}, each func()) {
 	t := time.NewTicker(w.tick)
 	defer t.Stop()
 	for {
@@ -44,6 +44,7 @@ func (w *wheel) run(stop <-chan struct{}) {
 			for _, s := range w.due(now) {
 				s.onTime(now)
 			}
+			each()
 		}
 	}
 }
