@@ -154,7 +154,7 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.stores.close(); return nil }},
 		lifecycle.Part{Name: "bus", Start: a.bus.Start, Stop: a.bus.Stop},
 		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
-		lifecycle.Part{Name: "chat", Run: a.contexts.chat.Run},
+		lifecycle.Part{Name: "chat", Start: a.contexts.chat.Start, Run: a.contexts.chat.Run},
 	)
 	g.Add(a.relays...)
 	g.Add(

@@ -49,6 +49,9 @@ func newHouse(t *testing.T) *house {
 	cursors := page.NewSealer(secret)
 	people := user.New(user.Deps{Store: usersql.New(db), Cursors: cursors}, user.Config{})
 	talk := chat.New(chat.Deps{Store: chatsql.New(db, chatsql.Config{}), Directory: people, Secret: secret, Log: zerolog.Nop()}, chat.Config{})
+	if err := talk.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- talk.Run(ctx) }()

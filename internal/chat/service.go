@@ -90,8 +90,12 @@ func New(deps Deps, cfg Config) *Service {
 	return s
 }
 
-// Run hands committed events to those who listen until ctx ends. It must run
-// before the first stream is opened.
+// Start finds the position that Run goes on from. It must have returned before
+// the first stream is opened: what is committed later reaches every stream.
+func (s *Service) Start(ctx context.Context) error { return s.tail.start(ctx) }
+
+// Run hands committed events to those who listen until ctx ends. Start comes
+// before it.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.typists.stop()
 	return s.tail.run(ctx)

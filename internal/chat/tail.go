@@ -59,11 +59,8 @@ func (t *tail) push(events []*Event) {
 	}
 }
 
-// run delivers until ctx ends.
+// run delivers what comes after start until ctx ends.
 func (t *tail) run(ctx context.Context) error {
-	if err := t.start(ctx); err != nil {
-		return nil //nolint:nilerr // Only when ctx has ended.
-	}
 	ticker := time.NewTicker(t.check)
 	defer ticker.Stop()
 	var spare []*Event
@@ -88,6 +85,8 @@ func (t *tail) run(ctx context.Context) error {
 	}
 }
 
+// start finds the position to begin at. A stream that was opened before, and
+// had replayed up to a lower one, would never get what lies between.
 func (t *tail) start(ctx context.Context) error {
 	return t.retry(ctx, "position", func() error {
 		_, pos, err := t.store.Position(ctx)
