@@ -10,12 +10,12 @@
 // entries into frames and writes them.
 //
 // Where to start. ServeHTTP (server.go) upgrades; socket.go has a socket's life
-// from its first byte to its last; message.go and operations.go are the
-// protocol; subscription.go joins a feed.Stream to a socket. flush.go and
-// write.go are the way out: live items are rendered when they are written, the
-// bytes of a frame are shared by all sockets that hold the same subscription
-// under the same id, one write takes everything that is waiting, and no write
-// blocks a flusher. wheel.go keeps all times: initialisation, pings, the end of
+// from its first byte to its last; message.go, init.go and operations.go are
+// the protocol, turn.go the order of a socket's mutations; subscription.go
+// joins a feed.Stream to a socket. flush.go and write.go are the way out: live
+// items are rendered when they are written, the bytes of a frame are shared by
+// all sockets that hold the same subscription under the same id, one write
+// takes everything that is waiting, and no write blocks a flusher. wheel.go keeps all times: initialisation, pings, the end of
 // tokens. drain.go ends it all in good order.
 //
 // coder/websocket does the handshake, the reading and the control frames; data

@@ -56,7 +56,9 @@ func (s *Server) drained(ctx context.Context, sockets []*socket, empty <-chan st
 		return nil
 	case <-grace.C:
 		for _, sock := range sockets {
-			sock.shut(codeRestart, restartReason, false)
+			if sock.isReady() {
+				sock.shut(codeRestart, restartReason, false)
+			}
 		}
 	case <-ctx.Done():
 	}
@@ -66,7 +68,9 @@ func (s *Server) drained(ctx context.Context, sockets []*socket, empty <-chan st
 	case <-ctx.Done():
 	}
 	for _, sock := range sockets {
-		sock.kill()
+		if sock.isReady() {
+			sock.kill()
+		}
 	}
 	select {
 	case <-empty:
@@ -80,7 +84,7 @@ func (s *Server) drained(ctx context.Context, sockets []*socket, empty <-chan st
 func (s *socket) drain() {
 	s.mu.Lock()
 	s.draining = true
-	idle := s.running == 0
+	idle := s.ready && s.running == 0
 	s.mu.Unlock()
 	if idle {
 		s.shut(codeRestart, restartReason, false)

@@ -249,3 +249,33 @@ func TestDrainCutsOffWhenItsContextEnds(t *testing.T) {
 		t.Error("the socket is still open")
 	}
 }
+
+func TestSocketsThatComeDuringADrainAreClosedToo(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		r := setup(t, wsgql.Config{Unlimited: true})
+		ended := make(chan error, 10)
+		for range cap(ended) {
+			go func() {
+				s, err := wsclient.Open(t.Context(), r.url, wsclient.Options{})
+				if err == nil {
+					_ = s.NetConn().SetDeadline(time.Now().Add(10 * time.Second))
+					_, err = s.ReadMessage()
+					_ = s.Close()
+				}
+				ended <- err
+			}()
+		}
+		if err := r.server.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range cap(ended) {
+			err := <-ended
+			var closed *wsclient.CloseError
+			var refused *wsclient.HandshakeError
+			if !(errors.As(err, &closed) && closed.Code == 1012) && !(errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable) {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	}
+}

@@ -19,8 +19,9 @@ import (
 const Protocol = "graphql-transport-ws"
 
 // Authenticator tells whose an access token is. An error of the kinds
-// Unavailable, RateLimited and Internal closes the socket with 1013, so that the client comes
-// back; any other with 4403. The context ends after Config.InitTimeout.
+// Unavailable, RateLimited and Internal closes the socket with 1013, so that
+// the client comes back; any other with 4403. The context ends after
+// Config.InitTimeout.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (principal.Principal, error)
 }
@@ -191,6 +192,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sock.release()
 		return
 	}
+	sock.upgraded()
 	go sock.serve()
 }
 

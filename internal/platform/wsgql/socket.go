@@ -77,6 +77,7 @@ type socket struct {
 	running   int // operations that Drain waits for
 	mutating  bool
 	mutations []*operation // that wait for their turn
+	ready     bool         // upgraded; before, there is nothing to close
 	draining  bool
 	gone      bool
 	times     times
@@ -124,6 +125,24 @@ func (s *socket) release() {
 	if s.holds.Add(-1) == 0 {
 		s.srv.registry.remove(s)
 	}
+}
+
+// upgraded makes the socket ready, and says at once farewell if a drain has
+// begun meanwhile.
+func (s *socket) upgraded() {
+	s.mu.Lock()
+	s.ready = true
+	draining := s.draining
+	s.mu.Unlock()
+	if draining {
+		s.shut(codeRestart, restartReason, false)
+	}
+}
+
+func (s *socket) isReady() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
 }
 
 // seen notes a sign of life of the peer.
