@@ -16,6 +16,7 @@ const (
 	seamTime                     = 5 * time.Second
 
 	slowReaders, slowMessages = 50, 150
+	slowMemory                = 256 << 20 // bytes; the race detector takes most of it
 
 	drainSockets, drainRounds = 60, 2
 

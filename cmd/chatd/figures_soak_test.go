@@ -15,6 +15,7 @@ const (
 	seamTime                     = time.Minute
 
 	slowReaders, slowMessages = 200, 1_000
+	slowMemory                = 64 << 20 // bytes, without the race detector
 
 	drainSockets, drainRounds = 1_000, 10
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 type fate uint8
 
 const (
-	unknown fate = iota // no answer came: it may be stored, once
+	unknown fate = iota // no answer came, or UNAVAILABLE: it may be stored, once
 	acked
 	refused // answered with an error of the API: it must not be stored
 )
@@ -28,7 +29,7 @@ type sent struct {
 	room      string
 	text      string
 	fate      fate
-	code      string // of the refusal
+	code      string // of the error that came
 	got       message
 	took      time.Duration
 }
@@ -72,6 +73,16 @@ type verdict struct {
 	inversion int // not in the order of its writer, or of seq
 	gap       int // a seq that is not there
 	diverged  int // an answer or a list tells another message than the store
+
+	notes []string // on the first faults
+}
+
+// note tells more of a fault, and returns 1.
+func (v *verdict) note(format string, args ...any) int {
+	if len(v.notes) < 10 {
+		v.notes = append(v.notes, fmt.Sprintf(format, args...))
+	}
+	return 1
 }
 
 func (v verdict) bad() int { return v.lost + v.phantom + v.dup + v.inversion + v.gap + v.diverged }
@@ -91,10 +102,10 @@ func judge(l *ledger, stored map[string][]message, lists map[string][][]message)
 		v.stored += len(h)
 		for i, m := range h {
 			if m.Seq != i+1 {
-				v.gap++
+				v.gap += v.note("seq %d at place %d", m.Seq, i+1)
 			}
 			if _, twice := byText[m.text()]; twice {
-				v.dup++
+				v.dup += v.note("%s is stored twice", m.text())
 			}
 			byText[m.text()] = m
 		}
@@ -109,60 +120,60 @@ func judge(l *ledger, stored map[string][]message, lists map[string][][]message)
 		case acked:
 			v.acks++
 			if !there {
-				v.lost++
+				v.lost += v.note("%s was acknowledged and is not stored", s.text)
 				continue
 			}
 			if m.ID != s.got.ID || m.Seq != s.got.Seq {
-				v.diverged++
+				v.diverged += v.note("%s was acknowledged as %d", s.text, s.got.Seq)
 			}
 			from := fmt.Sprint(s.writer, s.room)
-			if m.Seq <= last[from] {
-				v.inversion++
+			if s.n > 0 && m.Seq <= last[from] { // tries without a number went at once
+				v.inversion += v.note("%s has seq %d", s.text, m.Seq)
 			}
 			last[from] = m.Seq
 		case refused:
 			if there {
-				v.phantom++
+				v.phantom += v.note("%s was refused (%s) and is stored", s.text, s.code)
 			}
 		case unknown:
 		}
 	}
 	for text := range byText {
 		if !known[text] {
-			v.phantom++
+			v.phantom += v.note("%s is stored and was never sent", text)
 		}
 	}
 	for room, all := range lists {
-		for _, list := range all {
+		for i, list := range all {
 			v.lists++
-			v.compare(stored[room], list)
+			v.compare(fmt.Sprint("list ", i), stored[room], list)
 		}
 	}
 	return v
 }
 
 // compare judges one subscriber's list by the history.
-func (v *verdict) compare(history, list []message) {
+func (v *verdict) compare(name string, history, list []message) {
 	seen := map[int]bool{}
 	last := 0
 	for _, m := range list {
 		switch {
 		case seen[m.Seq]:
-			v.dup++
+			v.dup += v.note("%s: seq %d twice", name, m.Seq)
 		case m.Seq < last:
-			v.inversion++
+			v.inversion += v.note("%s: seq %d after %d", name, m.Seq, last)
 		}
 		seen[m.Seq], last = true, max(last, m.Seq)
 		switch {
 		case m.Seq < 1 || m.Seq > len(history):
-			v.phantom++
+			v.phantom += v.note("%s: seq %d is not stored", name, m.Seq)
 		case history[m.Seq-1].ID != m.ID || history[m.Seq-1].text() != m.text():
-			v.diverged++
+			v.diverged += v.note("%s: seq %d is another message", name, m.Seq)
 		}
 	}
 	for i := range history {
 		if !seen[i+1] {
-			v.lost++
+			v.lost += v.note("%s: no seq %d of %d", name, i+1, len(history))
 		}
 	}
 }
@@ -173,7 +184,7 @@ func mustBeClean(t testing.TB, v verdict) {
 	t.Helper()
 	t.Log(v)
 	if v.bad() != 0 || v.acks == 0 {
-		t.Errorf("the judge: %v", v)
+		t.Errorf("the judge: %v\n%s", v, strings.Join(v.notes, "\n"))
 	}
 }
 
@@ -243,6 +254,8 @@ func (s *sent) note(data json.RawMessage, err error) {
 	switch code := codeOf(err); {
 	case err == nil && json.Unmarshal(data, &d) == nil:
 		s.fate, s.got = acked, d.SendMessage.Message
+	case code == "UNAVAILABLE": // "try again": a commit may have been under way
+		s.code = code
 	case code != "" && code != "?":
 		s.fate, s.code = refused, code
 	}
@@ -297,8 +310,8 @@ func TestTheJudgeFindsEachFault(t *testing.T) {
 		return message{ID: "id-" + text, Seq: seq, Text: &text}
 	}
 	log := &ledger{tries: []*sent{
-		{text: "a", room: "r", fate: acked, got: m(1, "a")},
-		{text: "b", room: "r", fate: acked, got: m(2, "b")},
+		{n: 1, text: "a", room: "r", fate: acked, got: m(1, "a")},
+		{n: 2, text: "b", room: "r", fate: acked, got: m(2, "b")},
 		{text: "c", room: "r", fate: unknown},
 		{text: "d", room: "r", fate: refused},
 	}}
