@@ -202,7 +202,7 @@ func (w *following) Offer(e *Event) bool {
 	}
 	switch e.Kind {
 	case MessageAdded:
-		if e.Message.Sender == f.user {
+		if e.Message.Sender == f.user && e.Message.Kind == Text { // notes of what he did move nothing
 			w.readOrd = max(w.readOrd, e.Message.Ord)
 		}
 	case ReceiptChanged:
