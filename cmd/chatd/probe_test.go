@@ -62,6 +62,9 @@ func (p *program) do(t testing.TB, method, path string, header map[string]string
 		t.Fatalf("%s %.80s: %v", method, path, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return reply{resp.StatusCode, resp.Header, ""} // what follows is no body
+	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,7 @@ const socket = new GraphQLWsLink(
       authorization,
       resume: { seq: { [conversation]: seq }, rev: { [conversation]: rev } },
     }),
+    shouldRetry: () => true, // a refused connection too, as while the server restarts
     retryAttempts: 100,
     retryWait: () => new Promise((r) => setTimeout(r, 200)),
   }),

@@ -31,6 +31,7 @@ const client = createClient({
     authorization: `Bearer ${accessToken}`,
     resume: { cursor, seq: { [conversation]: seq } },
   }),
+  shouldRetry: () => true, // a refused connection too, as while the server restarts
   retryAttempts: 100,
   retryWait: () => new Promise((r) => setTimeout(r, 200)), // by default seconds, which a test need not wait
   on: { closed: (event) => say({ closed: event.code }) },
