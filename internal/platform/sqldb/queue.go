@@ -120,6 +120,22 @@ func (q *queue) take(into []*job, limit int) []*job {
 	return into
 }
 
+// quiet says whether nothing waits and more is let in.
+func (q *queue) quiet() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs) == 0 && !q.closed
+}
+
+// nudge wakes the committer although nothing may be there.
+func (q *queue) nudge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.want > 0 {
+		q.rouse()
+	}
+}
+
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
