@@ -129,7 +129,7 @@ func TestRequestsChangedAtRandomTellNothing(t *testing.T) {
 		`{"query":"query A { users(ids: [\"` + ada.id + `\"]) { ...u } } fragment u on User { id username @skip(if: false) }","operationName":"A"}`,
 	}
 	const alphabet = "\x00\x01\"\\{}[]()$@!:,.#&|=' \n\t09aZ_-\u00e9\xff\xc3"
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	rnd := rand.New(rand.NewPCG(1, 2)) // the same each time
 	conn := p.dial(t, ada)
 	for n := range 400 {
 		b := []byte(seeds[n%len(seeds)])
@@ -277,7 +277,7 @@ func TestOddMessagesOnASocketEndItAlone(t *testing.T) {
 		}
 		_ = s.Close()
 	}
-	rnd := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	rnd := rand.New(rand.NewPCG(3, 4)) // the same each time
 	for range 200 {
 		b := []byte(start)
 		for range 1 + rnd.IntN(3) {

@@ -13,7 +13,7 @@ import (
 func TestThereIsNoBackDoorToFind(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, unlimited...)
-	for _, path := range strings.Fields(`/debug /debug/ /debug/pprof /debug/pprof/ /debug/pprof/heap /debug/pprof/goroutine /debug/pprof/cmdline /debug/vars
+	for path := range strings.FieldsSeq(`/debug /debug/ /debug/pprof /debug/pprof/ /debug/pprof/heap /debug/pprof/goroutine /debug/pprof/cmdline /debug/vars
 		/debug/requests /debug/events /pprof /vars /expvar /health /status /server-status /server-info /info /version /build /env
 		/.env /.git /.git/HEAD /.git/config /.svn/entries /.hg /.DS_Store /.htaccess /.htpasswd /.ssh/id_rsa /.aws/credentials /.well-known/ /.well-known/openid-configuration
 		/config /config.json /config.yaml /config.yml /chatd.json /chatd.db /chatd-data/ /chatd-data/chatd.db /chatd-data/secret.key /secret.key /data/ /backup /backup.zip /dump.sql
