@@ -1,0 +1,432 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatd/internal/platform/wsgql/wsclient"
+)
+
+// display is what a client shows of a conversation.
+type display struct {
+	members  map[string]string // role by user
+	unread   int
+	lastRead int
+	messages map[int]message // by seq
+	base     int             // messages above it must all be known
+}
+
+// The parts of the documents by which it is known.
+const (
+	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
+	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
+	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
+		... on MessageAdded { message { ...M } unreadCount }
+		... on MessageChanged { message { ...M } unreadCount }
+		... on MembershipChanged { conversationId conversation { ...C } user { id } change role }
+		... on ConversationChanged { conversationId conversation { ...C } }
+		... on ReceiptChanged { conversationId user { id } readSeq unreadCount } } } ` + messageParts + conversationParts
+)
+
+type foldMessage struct {
+	message
+	Kind           string
+	ConversationID string
+	Sender         struct{ ID string }
+}
+
+type foldConversation struct {
+	ID                                string
+	LastSeq, UnreadCount, LastReadSeq int
+	Members                           struct {
+		Edges []struct {
+			Node struct {
+				User struct{ ID string }
+				Role string
+			}
+		}
+	}
+}
+
+func (c *foldConversation) display() *display {
+	s := &display{
+		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
+		messages: map[int]message{}, base: c.LastSeq,
+	}
+	for _, e := range c.Members.Edges {
+		s.members[e.Node.User.ID] = e.Node.Role
+	}
+	return s
+}
+
+type foldEvent struct {
+	Type           string `json:"__typename"`
+	Cursor         string
+	Message        foldMessage
+	ConversationID string
+	Conversation   *foldConversation
+	User           struct{ ID string }
+	Change, Role   string
+	ReadSeq        int
+	UnreadCount    int
+}
+
+// observer is a client that takes a snapshot and keeps it up by events alone.
+type observer struct {
+	p     *program
+	who   person
+	rooms []string
+	final string // the text that ends the script
+
+	mu     sync.Mutex
+	cursor string
+	state  map[string]*display
+	resets int
+	events int
+	trace  []string      // of the events, for the case that they do not fold
+	done   chan struct{} // closed when final has come
+}
+
+// fresh asks for the whole state.
+func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*display, err error) {
+	var d struct {
+		Viewer struct{ StreamCursor string }
+		Nodes  []*foldConversation
+	}
+	if err := o.p.gql(ctx, o.who.token, `query($ids: [ID!]!) { viewer { streamCursor } nodes(ids: $ids) { ...C } }`+conversationParts,
+		vars("ids", o.rooms), &d); err != nil {
+		return "", nil, err
+	}
+	state = map[string]*display{}
+	for _, c := range d.Nodes {
+		if c == nil {
+			continue
+		}
+		s := c.display()
+		s.base = 0
+		state[c.ID] = s
+		var m struct {
+			Messages struct{ Edges []struct{ Node foldMessage } }
+		}
+		err := o.p.gql(ctx, o.who.token, `query($c: ID!) { messages(conversationId: $c, first: 100) { edges { node { ...M } } } }`+messageParts, vars("c", c.ID), &m)
+		if codeOf(err) == "NOT_FOUND" { // has just left; the events will tell
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		for _, e := range m.Messages.Edges {
+			s.messages[e.Node.Seq] = e.Node.message
+		}
+	}
+	return d.Viewer.StreamCursor, state, nil
+}
+
+// run observes until the final message, on connections that last a while each.
+func (o *observer) run(ctx context.Context) error {
+	var err error
+	for o.cursor == "" || codeOf(err) == "NOT_FOUND" { // a membership may end in the middle of it
+		if o.cursor, o.state, err = o.fresh(ctx); err != nil && codeOf(err) != "NOT_FOUND" {
+			return err
+		}
+	}
+	for _, m := range o.state[o.rooms[len(o.rooms)-1]].messages {
+		if m.text() == o.final { // it came too late for any event
+			return nil
+		}
+	}
+	for {
+		c, err := wsclient.Dial(ctx, o.p.ws(), vars("authorization", "Bearer "+o.who.token))
+		if err != nil {
+			return err
+		}
+		o.mu.Lock()
+		after := o.cursor
+		o.mu.Unlock()
+		err = c.Subscribe("1", foldDoc, vars("a", after), o.event)
+		if err == nil {
+			select {
+			case <-o.done:
+			case <-ctx.Done():
+				err = ctx.Err()
+			case <-time.After(100*time.Millisecond + rand.N(400*time.Millisecond)): //nolint:gosec // no secret
+			}
+		}
+		_ = c.Close()
+		select {
+		case <-o.done:
+			return nil
+		default:
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (o *observer) event(e wsclient.Event) {
+	var d struct{ Data *struct{ Events foldEvent } }
+	if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.apply(&d.Data.Events)
+}
+
+// apply folds one event into the state; o.mu is held.
+func (o *observer) apply(e *foldEvent) {
+	o.cursor = e.Cursor
+	o.events++
+	o.trace = append(o.trace, fmt.Sprintf("%s %s%s seq %d rev %d, user %s %s %s, read %d unread %d", e.Type, e.ConversationID,
+		e.Message.ConversationID, e.Message.Seq, e.Message.Rev, e.User.ID, e.Change, e.Role, e.ReadSeq, e.UnreadCount))
+	switch e.Type {
+	case "Reset":
+		o.resets++
+	case "MessageAdded", "MessageChanged":
+		o.applyMessage(e)
+	case "MembershipChanged":
+		o.applyMembership(e)
+	case "ConversationChanged":
+		if o.state[e.ConversationID] == nil && e.Conversation != nil {
+			o.state[e.ConversationID] = e.Conversation.display()
+		}
+	case "ReceiptChanged":
+		if s := o.state[e.ConversationID]; s != nil {
+			s.unread = e.UnreadCount
+			if e.User.ID == o.who.id {
+				s.lastRead = max(s.lastRead, e.ReadSeq)
+			}
+		}
+	}
+}
+
+func (o *observer) applyMessage(e *foldEvent) {
+	m := e.Message
+	if m.text() == o.final {
+		select {
+		case <-o.done:
+		default:
+			close(o.done)
+		}
+	}
+	s := o.state[m.ConversationID]
+	if s == nil {
+		return
+	}
+	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
+		s.messages[m.Seq] = m.message
+	}
+	s.unread = e.UnreadCount
+	if m.Sender.ID == o.who.id && m.Kind == "TEXT" { // who sends has read up to there
+		s.lastRead = max(s.lastRead, m.Seq)
+	}
+}
+
+func (o *observer) applyMembership(e *foldEvent) {
+	s := o.state[e.ConversationID]
+	gone := e.Change == "LEFT" || e.Change == "REMOVED"
+	switch {
+	case e.User.ID == o.who.id && gone:
+		delete(o.state, e.ConversationID)
+	case s == nil && e.User.ID == o.who.id && e.Conversation != nil:
+		o.state[e.ConversationID] = e.Conversation.display()
+	case s == nil:
+	case gone:
+		delete(s.members, e.User.ID)
+	default:
+		s.members[e.User.ID] = e.Role
+	}
+}
+
+// diff compares what was folded with what a fresh query tells.
+func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
+	_, want, err := o.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	tell := func(format string, args ...any) {
+		diffs = append(diffs, o.who.name+": "+fmt.Sprintf(format, args...))
+	}
+	for _, room := range o.rooms {
+		got, want := o.state[room], want[room]
+		if got == nil || want == nil {
+			if got != want {
+				tell("conversation %s: folded %v, fresh %v", room, got != nil, want != nil)
+			}
+			continue
+		}
+		if !maps.Equal(got.members, want.members) {
+			tell("members of %s: folded %v, fresh %v", room, got.members, want.members)
+		}
+		if got.unread != want.unread || got.lastRead != want.lastRead {
+			tell("%s: folded %d unread after %d, fresh %d after %d, by\n\t%s", room, got.unread, got.lastRead, want.unread, want.lastRead,
+				strings.Join(o.trace, "\n\t"))
+		}
+		for seq, m := range want.messages {
+			f, ok := got.messages[seq]
+			if !ok && seq <= got.base {
+				continue // older than the membership
+			}
+			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) {
+				tell("message %d of %s: folded %v %q at %d, fresh %q at %d", seq, room, ok, f.text(), f.Rev, m.text(), m.Rev)
+			}
+		}
+		for seq := range got.messages {
+			if _, ok := want.messages[seq]; !ok {
+				tell("message %d of %s is only folded", seq, room)
+			}
+		}
+	}
+	return diffs, nil
+}
+
+// script is random actions of several people at once.
+type script struct {
+	p      *program
+	people []person
+	rooms  []string // the last is everybody's, and nobody leaves it
+	rng    *rand.Rand
+
+	mu   sync.Mutex
+	sent []foldMessage
+	bad  []string // answers that no action may get
+}
+
+// act does one random action; that it is refused for what others have done
+// meanwhile is part of it.
+func (s *script) act(ctx context.Context) {
+	s.mu.Lock()
+	who, other := s.people[s.rng.IntN(len(s.people))], s.people[s.rng.IntN(len(s.people))]
+	room := s.rooms[s.rng.IntN(len(s.rooms)-1)]
+	dice, text, seq := s.rng.IntN(100), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
+	var own foldMessage
+	if len(s.sent) > 0 {
+		own = s.sent[s.rng.IntN(len(s.sent))]
+	}
+	s.mu.Unlock()
+	if own.ID != "" && dice >= 45 && dice < 68 {
+		who = s.people[slices.IndexFunc(s.people, func(p person) bool { return p.id == own.Sender.ID })]
+	}
+	var err error
+	do := func(doc string, in map[string]any) { err = s.p.gql(ctx, who.token, doc, vars("i", in), nil) }
+	switch {
+	case dice < 45 || own.ID == "" && dice < 68:
+		var m message
+		if m, err = s.p.send(ctx, who, room, text, ""); err == nil {
+			f := foldMessage{message: m}
+			f.Sender.ID = who.id
+			s.mu.Lock()
+			s.sent = append(s.sent, f)
+			s.mu.Unlock()
+		}
+	case dice < 58:
+		do(`mutation($i: EditMessageInput!) { editMessage(input: $i) { message { id } } }`, vars("id", own.ID, "text", text))
+	case dice < 68:
+		do(`mutation($i: DeleteMessageInput!) { deleteMessage(input: $i) { message { id } } }`, vars("id", own.ID))
+	case dice < 80:
+		do(`mutation($i: MarkReadInput!) { markRead(input: $i) { conversation { id } } }`, vars("conversationId", room, "seq", seq))
+	case dice < 92:
+		do(`mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", room, "userIds", []string{other.id}))
+	default:
+		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))
+	}
+	switch code := codeOf(err); code {
+	case "", "NOT_FOUND", "FORBIDDEN", "FAILED_PRECONDITION":
+	default:
+		s.mu.Lock()
+		s.bad = append(s.bad, fmt.Sprint(dice, " ", err))
+		s.mu.Unlock()
+	}
+}
+
+// play runs the script with observers who join in the middle of it, and
+// returns how their states differ from fresh ones.
+func (s *script) play(t testing.TB, observers, actions int) (diffs []string, events int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	final := "the end"
+	var all []*observer
+	var watching sync.WaitGroup
+	for i := range observers {
+		o := &observer{
+			p: s.p, who: s.people[(i*2+s.rng.IntN(2))%len(s.people)], rooms: s.rooms, final: final,
+			done: make(chan struct{}),
+		}
+		all = append(all, o)
+	}
+	joins := make([]int, observers) // after so many actions
+	for i := range joins {
+		joins[i] = s.rng.IntN(actions)
+	}
+	begun := 0
+	var acting sync.WaitGroup
+	slots := make(chan struct{}, 3)
+	for n := range actions {
+		for begun < observers && slices.Sorted(slices.Values(joins))[begun] <= n {
+			o := all[begun]
+			begun++
+			watching.Go(func() {
+				if err := o.run(ctx); err != nil {
+					t.Errorf("observer %s: %v after\n\t%s", o.who.name, err, strings.Join(o.trace, "\n\t"))
+				}
+			})
+		}
+		slots <- struct{}{}
+		acting.Go(func() {
+			defer func() { <-slots }()
+			s.act(ctx)
+		})
+	}
+	acting.Wait()
+	if _, err := s.p.send(ctx, s.people[0], s.rooms[len(s.rooms)-1], final, ""); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	watching.Wait()
+	diffs = append(diffs, s.bad...)
+	for _, o := range all {
+		d, err := o.diff(ctx)
+		if err != nil || o.resets != 0 {
+			t.Errorf("observer %s: %v, %d resets", o.who.name, err, o.resets)
+		}
+		diffs, events = append(diffs, d...), events+o.events
+	}
+	return diffs, events
+}
+
+func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, args []string) {
+		p := startProgram(t, args...)
+		people := p.people(t, "user", 5)
+		faults, all := 0, 0
+		for n := range scripts {
+			seed := rand.Uint64() //nolint:gosec // no secret
+			s := &script{p: p, people: people, rng: rand.New(rand.NewPCG(seed, 0))}
+			s.rooms = []string{
+				p.group(t, people[0], people[1], people[2]), p.group(t, people[3], people[0]),
+				p.group(t, people[0], people[1:]...),
+			}
+			diffs, events := s.play(t, 3, scriptActions)
+			all += events
+			if faults += len(diffs); len(diffs) > 0 {
+				t.Errorf("script %d (seed %d): %d diffs, first %s", n, seed, len(diffs), diffs[0])
+			}
+			if t.Failed() && faults > 20 {
+				break
+			}
+		}
+		t.Logf("%d scripts of %d actions, 3 observers each, %d events: %d diffs", scripts, scriptActions, all, faults)
+	})
+}
