@@ -33,7 +33,7 @@ type Lane struct {
 	buf     []*job
 	last    time.Time // when the last group was answered
 	rows    int       // how many jobs it had
-	nudged  time.Time // when the committer was last told to tend
+	tending bool      // the committer will tend by itself
 }
 
 func newLane(d *DB) *Lane {
@@ -85,8 +85,8 @@ func (l *Lane) alone(ctx context.Context, j *job) bool {
 	}
 	turn.Pass(ctx)
 	l.group([]*job{j})
-	if l.last.Sub(l.nudged) >= walEvery {
-		l.nudged = l.last
+	if !l.tending {
+		l.tending = true
 		l.queue.nudge()
 	}
 	return true
@@ -126,6 +126,7 @@ func (l *Lane) takeTurn(have int) (again time.Duration) {
 	if l.tend != nil && l.session != nil {
 		again = l.tend(context.Background(), l.session)
 	}
+	l.tending = again > 0
 	return again
 }
 

@@ -41,6 +41,7 @@ type queue struct {
 	mu     sync.Mutex
 	jobs   []*job
 	want   int // wake the committer at so many jobs; 0: it is busy
+	nudged bool
 	closed bool
 }
 
@@ -79,7 +80,8 @@ func (q *queue) rouse() {
 func (q *queue) await(n int, limit time.Duration) (have int, closed bool) {
 	q.mu.Lock()
 	have, closed = len(q.jobs), q.closed
-	if have >= n || closed {
+	if have >= n || closed || q.nudged {
+		q.nudged = false
 		q.mu.Unlock()
 		return have, closed
 	}
@@ -127,13 +129,16 @@ func (q *queue) quiet() bool {
 	return len(q.jobs) == 0 && !q.closed
 }
 
-// nudge wakes the committer although nothing may be there.
+// nudge ends the committer's waiting, or its next one, although nothing may be
+// there.
 func (q *queue) nudge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.want > 0 {
 		q.rouse()
+		return
 	}
+	q.nudged = true
 }
 
 func (q *queue) len() int {
