@@ -86,6 +86,9 @@ type observer struct {
 	rooms []string
 	final string // the text that ends the script
 
+	begun  *sync.WaitGroup // done when the snapshot is there
+	joined sync.Once
+
 	mu     sync.Mutex
 	cursor string
 	state  map[string]*display
@@ -132,17 +135,14 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 
 // run observes until the final message, on connections that last a while each.
 func (o *observer) run(ctx context.Context) error {
+	defer o.joined.Do(o.begun.Done)
 	var err error
 	for o.cursor == "" || codeOf(err) == "NOT_FOUND" { // a membership may end in the middle of it
 		if o.cursor, o.state, err = o.fresh(ctx); err != nil && codeOf(err) != "NOT_FOUND" {
 			return err
 		}
 	}
-	for _, m := range o.state[o.rooms[len(o.rooms)-1]].messages {
-		if m.text() == o.final { // it came too late for any event
-			return nil
-		}
-	}
+	o.joined.Do(o.begun.Done)
 	for {
 		c, err := wsclient.Dial(ctx, o.p.ws(), vars("authorization", "Bearer "+o.who.token))
 		if err != nil {
@@ -358,12 +358,13 @@ func (s *script) play(t testing.TB, observers, actions int) (diffs []string, eve
 	defer cancel()
 	final := "the end"
 	var all []*observer
-	var watching sync.WaitGroup
+	var watching, joined sync.WaitGroup
 	for i := range observers {
 		o := &observer{
 			p: s.p, who: s.people[(i*2+s.rng.IntN(2))%len(s.people)], rooms: s.rooms, final: final,
-			done: make(chan struct{}),
+			begun: &joined, done: make(chan struct{}),
 		}
+		joined.Add(1)
 		all = append(all, o)
 	}
 	joins := make([]int, observers) // after so many actions
@@ -390,6 +391,7 @@ func (s *script) play(t testing.TB, observers, actions int) (diffs []string, eve
 		})
 	}
 	acting.Wait()
+	joined.Wait() // the end must be an event for all of them
 	if _, err := s.p.send(ctx, s.people[0], s.rooms[len(s.rooms)-1], final, ""); err != nil {
 		t.Errorf("the end: %v", err)
 	}
