@@ -167,8 +167,9 @@ type Journal interface {
 	// ErrTooMany. Of receipts only each member's newest is there.
 	Missed(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]Ref, error)
 	// Load turns references into events with today's state, in the same
-	// order. Those that are not the viewer's to read any more, and added
-	// messages that have been deleted since, are left out.
+	// order. Those that are not the viewer's to read any more, added
+	// messages that have been deleted and receipts that have been superseded
+	// since are left out.
 	Load(ctx context.Context, viewer ids.User, refs []Ref) ([]*Event, error)
 	// Read returns the events of all conversations with pos > after by
 	// rising position, at most limit, and the position up to which that is

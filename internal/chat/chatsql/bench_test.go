@@ -1,13 +1,19 @@
+//go:build unix
+
 package chatsql_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"chatd/internal/chat"
 	"chatd/internal/chat/chatsql"
@@ -17,8 +23,26 @@ import (
 	"chatd/internal/platform/sqldb/sqldbtest"
 )
 
-// The benchmarks write durably (synchronous=FULL), with a clientId as clients
-// do. Each reports what it stands for: appends/s, or microseconds a page.
+// The benchmarks write durably (synchronous=FULL), with a random clientId as
+// clients do. Each reports appends/s where it appends, and what the process
+// has used of a processor (cpu-µs/op), which tells more on a machine that is
+// busy with other things.
+
+// usage is the processor time that this process has used.
+func usage(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// measure reports the processor time since begin.
+func measure(b *testing.B, begin time.Duration) {
+	b.Helper()
+	b.ReportMetric(float64((usage(b)-begin).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
+}
 
 // rooms is a store with conversations to write to.
 type rooms struct {
@@ -43,11 +67,17 @@ func durable(b *testing.B) *sqldb.DB {
 	return sqldbtest.Open(b, sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db")})
 }
 
-// seed stores messages evenly in all rooms, past the store, which is made
-// anew.
-func (r *rooms) seed(b *testing.B, db *sqldb.DB, messages int) {
+// stored returns conversations, made by the function, in which messages are
+// stored evenly, past the store. The database is opened anew.
+func stored(b *testing.B, messages int, make func(db *sqldb.DB) *rooms) *rooms {
 	b.Helper()
 	ctx := b.Context()
+	cfg := sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db"), Relaxed: true}
+	db, err := sqldb.Open(ctx, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := make(db)
 	_, pos, err := r.store.Position(ctx)
 	if err != nil {
 		b.Fatal(err)
@@ -69,10 +99,12 @@ func (r *rooms) seed(b *testing.B, db *sqldb.DB, messages int) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err = errors.Join(err, db.Close()); err != nil {
 		b.Fatal(err)
 	}
-	r.store = chatsql.New(db, chatsql.Config{})
+	cfg.Relaxed = false
+	r.store = chatsql.New(sqldbtest.Open(b, cfg), chatsql.Config{})
+	return r
 }
 
 // append has callers append at once, each again when he is answered.
@@ -84,13 +116,14 @@ func (r *rooms) append(b *testing.B, callers int) {
 	text := fmt.Sprintf("%0100d", 0)
 	b.ReportAllocs()
 	b.ResetTimer()
+	begin := usage(b)
 	for range callers {
 		wg.Go(func() {
 			for n := done.Add(1); n <= int64(b.N); n = done.Add(1) {
 				id := ids.New[ids.Message]()
 				_, err := r.store.Append(context.Background(), chat.NewMessage{
 					ID: id, Conversation: r.ids[int(n)%len(r.ids)], Sender: r.users[int(n)%len(r.ids)], Kind: chat.Text,
-					Text: text, ClientID: id.String(), InputHash: hash, CreatedAt: time.Now(), Version: 1,
+					Text: text, ClientID: uuid.NewString(), InputHash: hash, CreatedAt: time.Now(), Version: 1,
 				})
 				if err != nil {
 					b.Error(err)
@@ -100,6 +133,7 @@ func (r *rooms) append(b *testing.B, callers int) {
 		})
 	}
 	wg.Wait()
+	measure(b, begin)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 }
 
@@ -124,30 +158,27 @@ func BenchmarkAppendAlone(b *testing.B) {
 func BenchmarkAppendLarge(b *testing.B) {
 	for _, c := range []struct{ stored, rooms int }{{1000, 100}, {1_000_000, 100}, {1_000_000, 20_000}} {
 		b.Run(fmt.Sprintf("stored=%d/rooms=%d", c.stored, c.rooms), func(b *testing.B) {
-			db := durable(b)
-			r := benchRooms(b, db, c.rooms)
-			r.seed(b, db, c.stored)
-			r.append(b, 64)
+			stored(b, c.stored, func(db *sqldb.DB) *rooms { return benchRooms(b, db, c.rooms) }).append(b, 64)
 		})
 	}
 }
 
 // BenchmarkPage is the newest 50 messages, and 50 from the middle.
 func BenchmarkPage(b *testing.B) {
-	for _, stored := range []int{1000, 1_000_000} {
-		db := durable(b)
-		r := benchRooms(b, db, 1)
-		r.seed(b, db, stored)
+	for _, n := range []int{1000, 1_000_000} {
+		r := stored(b, n, func(db *sqldb.DB) *rooms { return benchRooms(b, db, 1) })
 		for name, page := range map[string]chat.MessagePage{
-			"newest": {Backward: true}, "middle": {After: int64(stored / 2)},
+			"newest": {Backward: true}, "middle": {After: int64(n / 2)},
 		} {
-			b.Run(fmt.Sprintf("stored=%d/%s", stored, name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("stored=%d/%s", n, name), func(b *testing.B) {
 				page.Conversation, page.Limit = r.ids[0], 50
+				begin := usage(b)
 				for b.Loop() {
 					if some, err := r.store.Page(b.Context(), r.users[0], page); err != nil || len(some) != 50 {
 						b.Fatal(len(some), err)
 					}
 				}
+				measure(b, begin)
 			})
 		}
 	}
@@ -156,27 +187,30 @@ func BenchmarkPage(b *testing.B) {
 // BenchmarkMissed is a viewer of 100 conversations who has missed one message
 // in ten of them, in small and in long conversations.
 func BenchmarkMissed(b *testing.B) {
-	for _, stored := range []int{10_000, 1_000_000} {
-		db := durable(b)
-		r := benchRooms(b, db, 0)
-		f := chattest.NewFixture(r.store)
+	for _, n := range []int{10_000, 1_000_000} {
 		viewer := chattest.Users(1)[0]
-		for range 100 {
-			r.ids = append(r.ids, f.Group(b, viewer).ID)
-		}
-		r.seed(b, db, stored)
-		f.Store = r.store
+		r := stored(b, n, func(db *sqldb.DB) *rooms {
+			r := benchRooms(b, db, 0)
+			f := chattest.NewFixture(r.store)
+			for range 100 {
+				r.ids = append(r.ids, f.Group(b, viewer).ID)
+			}
+			return r
+		})
+		f := chattest.NewFixture(r.store)
 		after := f.Position(b)
 		for _, id := range r.ids[:10] {
 			f.Send(b, id, viewer, "missed")
 		}
 		upTo := f.Position(b)
-		b.Run(fmt.Sprintf("stored=%d", stored), func(b *testing.B) {
+		b.Run(fmt.Sprintf("stored=%d", n), func(b *testing.B) {
+			begin := usage(b)
 			for b.Loop() {
 				if refs, err := r.store.Missed(b.Context(), viewer, after, upTo, 100); err != nil || len(refs) != 10 {
 					b.Fatal(len(refs), err)
 				}
 			}
+			measure(b, begin)
 		})
 	}
 }

@@ -259,6 +259,13 @@ func (s suite) receiptsMissed(t *testing.T) {
 	}
 	told := s.told.of(c.ID)
 	s.replayed(t, s.replay(t, u[0], after), told[len(told)-2:]...)
+	superseded := told[len(told)-3]
+	events, err := s.Store.Load(t.Context(), u[0], []chat.Ref{
+		{Pos: superseded.Pos, Kind: chat.ReceiptChanged, Conversation: c.ID, User: superseded.Receipt.User},
+	})
+	if err != nil || len(events) != 0 {
+		t.Fatal("a superseded receipt was loaded:", len(events), err)
+	}
 	s.Leave(t, c.ID, u[2])
 	told = s.told.of(c.ID)
 	left := len(told) - 2
