@@ -88,13 +88,15 @@ func (src source) Follow(ctx context.Context, viewer ids.User, to func(feed.Entr
 	// It can be told of new conversations before it asks for those that are
 	// there, so that none falls between.
 	src.s.viewers.add(f)
-	standings, err := src.s.Store.Standings(ctx, viewer)
-	if err != nil {
-		src.s.viewers.remove(f)
-		return nil, fmt.Errorf("follow: %w", err)
-	}
-	for _, st := range standings {
-		f.join(st.Conversation, st.ReadOrd)
+	// What is committed after a reading and dispatched before the joining would
+	// be missed: so it reads until it has joined all. No stream is in force yet.
+	for moved := true; moved; {
+		standings, err := src.s.Store.Standings(ctx, viewer)
+		if err != nil {
+			src.s.viewers.remove(f)
+			return nil, fmt.Errorf("follow: %w", err)
+		}
+		moved = f.align(standings)
 	}
 	return func() { src.s.viewers.remove(f) }, nil
 }
@@ -157,12 +159,42 @@ type following struct {
 	sub     *fanout.Subscription[ids.Conversation, *Event]
 }
 
-func (f *follower) join(id ids.Conversation, readOrd int64) {
+// align makes the follower hear of exactly these conversations, and says
+// whether they are others than before.
+func (f *follower) align(standings []Standing) (moved bool) {
+	in := make(map[ids.Conversation]bool, len(standings))
+	for _, st := range standings {
+		in[st.Conversation] = true
+		moved = f.join(st.Conversation, st.ReadOrd) || moved
+	}
+	var over []*following
+	f.mu.Lock()
+	for id, w := range f.in {
+		if !in[id] && w.sub != nil { // else somebody is joining just now
+			over = append(over, w)
+			delete(f.in, id)
+		}
+	}
+	f.mu.Unlock()
+	for _, w := range over {
+		w.sub.Unsubscribe()
+	}
+	return moved || len(over) > 0
+}
+
+// join makes the follower hear of a conversation that the user has read up to
+// readOrd or further, and says whether it did not hear of it before.
+func (f *follower) join(id ids.Conversation, readOrd int64) bool {
 	w := &following{f: f, readOrd: readOrd}
 	f.mu.Lock()
-	if f.in[id] != nil || f.gone {
+	if f.gone {
 		f.mu.Unlock()
-		return
+		return false
+	}
+	if known := f.in[id]; known != nil {
+		known.readOrd = max(known.readOrd, readOrd)
+		f.mu.Unlock()
+		return false
 	}
 	f.in[id] = w
 	f.mu.Unlock()
@@ -174,6 +206,7 @@ func (f *follower) join(id ids.Conversation, readOrd int64) {
 	if gone {
 		sub.Unsubscribe()
 	}
+	return true
 }
 
 func (f *follower) leaveAll() {
