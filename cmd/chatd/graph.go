@@ -58,6 +58,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 		Name: "events", Open: g.openEvents, Node: func(event any) any { return g.event(event, nil) },
 	})
 	cfg.Before = g.before
+	cfg.Direct = g.chat.Direct()
 	e, err := gqlx.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("compose the GraphQL schema: %w", err)

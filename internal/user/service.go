@@ -79,6 +79,13 @@ func (s *Service) User(ctx context.Context, id ids.User) (Profile, error) {
 	return p, nil
 }
 
+// Remembered returns a profile that is in memory, and reads nothing.
+func (s *Service) Remembered(id ids.User) (Profile, bool) {
+	var p Profile
+	missing, _ := s.cache.find([]ids.User{id}, func(found Profile) { p = found })
+	return p, len(missing) == 0
+}
+
 // Users returns those of the profiles that exist. What the cache does not have
 // is one read of the store.
 func (s *Service) Users(ctx context.Context, of []ids.User) (map[ids.User]Profile, error) {

@@ -50,7 +50,7 @@ func numberKey(n int64) []byte { return binary.AppendUvarint(nil, uint64(n)) } /
 
 // memberKey is a member's place: the microsecond of joining and the user.
 func memberKey(m chat.MemberKey) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(m.JoinedAt.UnixMicro())), m.User.Bytes()...) //nolint:gosec // Read back as it was.
+	return append(binary.BigEndian.AppendUint64(nil, uint64(m.JoinedAt.UnixMicro())), m.User.Bytes()...)
 }
 
 func (l list) memberKey(cursor string) (chat.MemberKey, error) {

@@ -39,6 +39,8 @@ type People interface {
 	// Many returns users in the order of the ids, nil where there is none, in
 	// a constant number of reads.
 	Many(ctx context.Context, of []ids.User) ([]*usergraph.User, error)
+	// Remembered returns a user who is in memory.
+	Remembered(id ids.User) (*usergraph.User, bool)
 }
 
 // Deps are what a Graph works with; all are required.

@@ -26,6 +26,8 @@ func (p people) One(context.Context, ids.User) (*usergraph.User, error) {
 	return &usergraph.User{}, nil
 }
 
+func (people) Remembered(ids.User) (*usergraph.User, bool) { return nil, false }
+
 func (p people) Many(_ context.Context, of []ids.User) ([]*usergraph.User, error) {
 	p.count("People.Many")
 	out := make([]*usergraph.User, len(of))

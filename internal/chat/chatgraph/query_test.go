@@ -37,9 +37,7 @@ func TestPagesOfMessages(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			vars := map[string]any{"c": c}
-			for k, v := range tt.args {
-				vars[k] = v
-			}
+			maps.Copy(vars, tt.args)
 			var got struct{ Messages connection }
 			r.run(&got, messagesDoc, vars)
 			if s := got.Messages.of("seq"); s != tt.want {
@@ -102,9 +100,7 @@ func TestBadPagesAreRefused(t *testing.T) {
 		{map[string]any{"around": 1, "before": foreign}, "aroundSeq"},
 	} {
 		vars := map[string]any{"c": c}
-		for k, v := range tt.args {
-			vars[k] = v
-		}
+		maps.Copy(vars, tt.args)
 		r.refuses(messagesDoc, vars, "BAD_USER_INPUT", tt.field)
 	}
 	r.viewer = ids.New[ids.User]() // Cursors are not handed on either.

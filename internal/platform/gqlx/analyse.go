@@ -93,12 +93,15 @@ func (e *Engine) analyse(text, operation string) (*plan, *refusal) {
 		return nil, bad
 	}
 	if p.kind == Subscription {
-		return p, e.subscription(p, s, doc, op)
+		if bad := e.subscription(p, s, doc, op); bad != nil {
+			return nil, bad
+		}
 	}
+	p.direct = e.compile(p, op)
 	return p, nil
 }
 
-var kinds = map[ast.Operation]Kind{ //nolint:gochecknoglobals // A table.
+var kinds = map[ast.Operation]Kind{
 	ast.Query: Query, ast.Mutation: Mutation, ast.Subscription: Subscription,
 }
 

@@ -73,7 +73,10 @@ type Config struct {
 	Root any
 	// Subscriptions has one entry for each field of Subscription.
 	Subscriptions []SubscriptionField
-	Limits        Limits
+	// Direct is a way past the executing library for a few documents; the
+	// zero Direct is none.
+	Direct Direct
+	Limits Limits
 	// Introspection lets anybody read the schema; without it, suggestions are
 	// left out of error messages too.
 	Introspection bool

@@ -53,9 +53,11 @@ type plan struct {
 	// for variables that are left out.
 	argDefaults map[string]*ast.Value
 	cost        cost
+	direct      *directField // nil: the executing library runs it
+
+	root *ast.Field // of subscriptions and of what goes the direct way
 
 	// Of subscriptions only.
-	root      *ast.Field
 	renderKey string   // what is selected, without the root field's arguments
 	inner     []string // variables that what is selected uses, sorted
 	viewer    bool     // a selected field is @viewer

@@ -27,6 +27,7 @@ type Engine struct {
 	limits        Limits
 	introspection bool
 	subscriptions map[string]SubscriptionField
+	direct        Direct
 	before        func(context.Context, *Document) context.Context
 	denied        func(context.Context) error
 	log           zerolog.Logger
@@ -50,7 +51,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		schema: s, limits: cfg.Limits.withDefaults(), introspection: cfg.Introspection,
 		rules: validationRules(cfg.Introspection), before: cfg.Before, denied: cfg.Denied, log: cfg.Log,
-		subscriptions: make(map[string]SubscriptionField, len(cfg.Subscriptions)), groups: map[groupKey]*group{},
+		direct: cfg.Direct, subscriptions: make(map[string]SubscriptionField, len(cfg.Subscriptions)), groups: map[groupKey]*group{},
 	}
 	if err := e.addSubscriptions(cfg.Subscriptions); err != nil {
 		return nil, err
@@ -83,14 +84,14 @@ func (e *Engine) addSubscriptions(list []SubscriptionField) error {
 		case f.Open == nil || f.Node == nil:
 			faults = append(faults, fmt.Errorf("subscription field %s lacks Open or Node", f.Name))
 		case e.schema.Subscription == nil || e.schema.Subscription.Fields.ForName(f.Name) == nil:
-			faults = append(faults, fmt.Errorf("Subscription.%s is not in the schema", f.Name))
+			faults = append(faults, fmt.Errorf("the schema has no Subscription.%s", f.Name))
 		}
 		e.subscriptions[f.Name] = f
 	}
 	if e.schema.Subscription != nil {
 		for _, f := range e.schema.Subscription.Fields {
 			if _, ok := e.subscriptions[f.Name]; !ok {
-				faults = append(faults, fmt.Errorf("Subscription.%s has no SubscriptionField", f.Name))
+				faults = append(faults, fmt.Errorf("no SubscriptionField is given for Subscription.%s", f.Name))
 			}
 		}
 	}
@@ -173,6 +174,9 @@ func (e *Engine) Run(ctx context.Context, d *Document) *Response {
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.limits.Timeout)
 	defer cancel()
+	if d.direct != nil {
+		return e.runDirect(ctx, d)
+	}
 	var r *graphql.Response
 	err := recovered(func() error {
 		if e.before != nil {

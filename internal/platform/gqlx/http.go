@@ -115,7 +115,7 @@ func write(w http.ResponseWriter, media string, status int, body []byte) {
 		head.Set("WWW-Authenticate", `Bearer realm="chatd"`)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) //nolint:gosec // JSON, and sent as such; a client that has gone needs no answer.
 }
 
 // fromBody reads a POST. Only application/json is read: browsers send it to

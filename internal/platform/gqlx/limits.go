@@ -247,6 +247,7 @@ func lengthOf(f *ast.Field, arg string) (length, bool) {
 		if i, ok := n.(int64); ok && err == nil {
 			return length{fixed: int(min(max(i, 0), maxCost))}, true
 		}
+	default: // null, or what validation refuses
 	}
 	return length{}, false
 }

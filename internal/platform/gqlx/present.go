@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -188,9 +189,7 @@ func (e *Engine) logInternal(id, operation string, path []any, err error, count 
 
 func extensions(kind errs.Kind, attrs map[string]any, id string) map[string]any {
 	out := make(map[string]any, len(attrs)+2)
-	for k, v := range attrs {
-		out[k] = v
-	}
+	maps.Copy(out, attrs)
 	out["code"] = kind.GraphQL()
 	out["requestId"] = id
 	return out
@@ -202,7 +201,7 @@ func requestID(ctx context.Context) string {
 		return id
 	}
 	var b [12]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails.
+	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 

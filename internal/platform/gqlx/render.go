@@ -216,7 +216,7 @@ func (l *Live) Render(ctx context.Context, item feed.Item) (*Rendered, error) {
 	g := l.group
 	r := g.last.Load()
 	if r == nil || r.event != item.Event {
-		r = g.find(item.Event)
+		r = g.find(item.Event) //nolint:contextcheck // A rendering is for all who ask.
 	}
 	select {
 	case <-r.ready:
@@ -253,6 +253,13 @@ func (g *group) find(event any) *rendering {
 	}
 	g.order = append(g.order, event)
 	g.done[event] = r
+	if result, ok := g.direct(event); ok {
+		r.result = result
+		close(r.ready)
+		g.last.Store(r)
+		g.engine.work.Done()
+		return r
+	}
 	g.last.Store(r)
 	go func() {
 		defer g.engine.work.Done()

@@ -24,7 +24,7 @@ func TestASchemaWithFaultsIsRefused(t *testing.T) {
 		"no description, directive":  {q, "directive @x on OBJECT", "@x has no description"},
 		"not SDL":                    {q, "typ A", "b.graphql"},
 		"unknown type":               {q, "extend type Query {\n\"X.\"\nother: Nothing }", "Undefined type"},
-		"subscription without field": {q, "extend type Subscription {\n\"X.\"\nticks: Int }", "Subscription.ticks has no SubscriptionField"},
+		"subscription without field": {q, "extend type Subscription {\n\"X.\"\nticks: Int }", "no SubscriptionField is given for Subscription.ticks"},
 		"resolver missing":           {"extend type Query {\n\"X.\"\nnobody: Int! }", "", "nobody"},
 	} {
 		_, err := gqlx.New(gqlx.Config{

@@ -20,7 +20,7 @@ const (
 	SpliceUnread
 )
 
-var spliceKinds = map[string]SpliceKind{ //nolint:gochecknoglobals // A table.
+var spliceKinds = map[string]SpliceKind{
 	"CURSOR": SpliceCursor, "UNREAD_COUNT": SpliceUnread,
 }
 
@@ -34,13 +34,13 @@ var (
 
 func randomCursor() string {
 	var b [20]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails.
+	rand.Read(b[:])
 	return "splice." + hex.EncodeToString(b[:])
 }
 
 func randomUnread() int32 {
 	var b [4]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails.
+	rand.Read(b[:])
 	return -1<<31 + int32(binary.LittleEndian.Uint32(b[:])>>2)
 }
 

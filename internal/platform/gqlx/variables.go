@@ -85,21 +85,22 @@ func (s *schema) value(t *ast.Type, v any) (any, *badInput) {
 		return out, nil
 	}
 	def := s.Types[t.NamedType]
-	switch {
-	case def.Kind == ast.InputObject:
+	switch def.Kind {
+	case ast.InputObject:
 		m, ok := v.(map[string]any)
 		if !ok {
 			return nil, unfit("must be an object")
 		}
 		return s.object(def, m)
-	case def.Kind == ast.Enum:
+	case ast.Enum:
 		name, ok := v.(string)
 		if !ok || def.EnumValues.ForName(name) == nil {
 			return nil, unfit("must be one of the values of " + def.Name)
 		}
 		return name, nil
+	default:
+		return scalar(def.Name, v)
 	}
-	return scalar(def.Name, v)
 }
 
 func (s *schema) object(def *ast.Definition, m map[string]any) (any, *badInput) {

@@ -81,6 +81,15 @@ func (l *Users) One(ctx context.Context, id ids.User) (*User, error) {
 	return newUser(p, l.service.Now()), nil
 }
 
+// Remembered returns a user from memory; false when he is not there.
+func (l *Users) Remembered(id ids.User) (*User, bool) {
+	p, ok := l.service.Remembered(id)
+	if !ok {
+		return nil, false
+	}
+	return newUser(p, l.service.Now()), true
+}
+
 // Many loads users in one read, in the order of the ids, nil where there is
 // none. Resolvers of lists call it once for all their entries.
 func (l *Users) Many(ctx context.Context, of []ids.User) ([]*User, error) {
