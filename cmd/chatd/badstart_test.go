@@ -19,7 +19,7 @@ import (
 func mustRefuse(t testing.TB, addr, dir string, args ...string) string {
 	t.Helper()
 	args = append([]string{"serve", "--listen", addr, "--data-dir", dir, "--log-level", "error"}, args...)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // the tests' own binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -46,7 +46,7 @@ func TestWhatStandsInTheWayOfAStartIsToldInOneLine(t *testing.T) {
 	})
 	t.Run("the port of another face is taken", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It does not wait.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestWhatStandsInTheWayOfAStartIsToldInOneLine(t *testing.T) {
 			return
 		}
 		dir := t.TempDir()
-		if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a directory
+		if err := os.Chmod(dir, 0o500); err != nil {
 			t.Fatal(err)
 		}
 		says(t, mustRefuse(t, freeAddr(t), dir), dir, "chown")
@@ -94,7 +94,7 @@ func TestWhatStandsInTheWayOfAStartIsToldInOneLine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		says(t, mustRefuse(t, p.addr, p.dir), "newer")
+		says(t, mustRefuse(t, p.addr, p.dir), "newer", "run that version")
 		after, err := os.ReadFile(filepath.Join(p.dir, databaseFile))
 		if err != nil || !bytes.Equal(before, after) {
 			t.Errorf("the refused database has changed (%v)", err)
@@ -138,7 +138,7 @@ func outdate(t testing.TB, cfg sqldb.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // Its work is done.
+	defer db.Close()
 	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(t.Context(), `INSERT INTO chat_migrations (version_id, is_applied, tstamp) VALUES (9999, $1, CURRENT_TIMESTAMP)`, true)
 		return err
@@ -152,7 +152,7 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t)
 	// A request under way holds the first stop up.
-	conn, err := net.Dial("tcp", p.addr) //nolint:noctx // It does not wait.
+	conn, err := net.Dial("tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 
 // draining says whether no new connection is taken.
 func draining(p *program) bool {
-	c, err := net.DialTimeout("tcp", p.addr, time.Second) //nolint:noctx // It has a limit.
+	c, err := net.DialTimeout("tcp", p.addr, time.Second)
 	if err != nil {
 		return true
 	}

@@ -24,7 +24,7 @@ func TestAnAnswerWaitsForTheDisk(t *testing.T) {
 	room := p.group(t, ada)
 	out := filepath.Join(t.TempDir(), "trace")
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, strace, "-f", "-y", "-s", "16384", "-e", "trace=fsync,fdatasync,write,pwrite64", //nolint:gosec // the tests' own
+	cmd := exec.CommandContext(ctx, strace, "-f", "-y", "-s", "16384", "-e", "trace=fsync,fdatasync,write,pwrite64",
 		"-o", out, "-p", strconv.Itoa(p.cmd.Process.Pid))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // lets go of the program
 	if err := cmd.Start(); err != nil {

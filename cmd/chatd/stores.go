@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -23,7 +25,9 @@ type stores struct {
 	dir  *dataDir
 	ring *keys.Ring
 	db   *sqldb.DB
-	node *sqldb.Lock // PostgreSQL without a bus between nodes: the only one
+
+	claiming sync.Mutex
+	node     *sqldb.Lock // PostgreSQL without a bus between nodes: the only one; under claiming
 
 	auth   *authsql.Store
 	user   *usersql.Store
@@ -59,7 +63,7 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		conf.Path = s.dir.Database()
 	}
 	if s.db, err = sqldb.Open(ctx, conf); err != nil {
-		return fmt.Errorf("open the store: %w", err)
+		return fmt.Errorf("open the store: %w", oneLine{err})
 	}
 	if conf.URL != "" {
 		if err := s.claim(ctx, cfg); err != nil {
@@ -68,6 +72,9 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	}
 	for _, set := range []string{"auth", "user", "chat", "relay"} {
 		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
+			if errors.Is(err, sqldb.ErrNewerSchema) {
+				err = fmt.Errorf("%w; run that version, or restore an earlier backup", err)
+			}
 			return fmt.Errorf("migrate %s: %w", set, err)
 		}
 	}
@@ -75,6 +82,14 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	s.chat = chatsql.New(s.db, chatsql.Config{})
 	return s.hold(cfg)
 }
+
+// oneLine is an error told in one line: drivers tell theirs in several.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+
+// Unwrap returns the error itself.
+func (e oneLine) Unwrap() error { return e.error }
 
 // claim makes this the only node on a PostgreSQL database, and sure that its
 // commits last.
@@ -84,12 +99,27 @@ func (s *stores) claim(ctx context.Context, cfg Config) error {
 			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
 		}
 	}
+	return s.keepNode(ctx)
+}
+
+// keepNode makes sure that this is the only node: it takes the lock, at first
+// and again when the connection that held it has been lost. When another node
+// has taken it meanwhile, it is errSecondNode.
+func (s *stores) keepNode(ctx context.Context) error {
+	s.claiming.Lock()
+	defer s.claiming.Unlock()
+	if s.node != nil && s.node.Check(ctx) == nil {
+		return nil
+	}
 	lock, ok, err := s.db.TryLock(ctx, "chatd node")
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return errSecondNode
+	}
+	if s.node != nil {
+		s.node.Release()
 	}
 	s.node = lock
 	return nil
@@ -112,8 +142,8 @@ func (s *stores) hold(cfg Config) error {
 
 // ping says whether the database answers and this node may still work on it.
 func (s *stores) ping(ctx context.Context) error {
-	if s.node != nil {
-		if err := s.node.Check(ctx); err != nil {
+	if s.db.Engine() == sqldb.PostgreSQL {
+		if err := s.keepNode(ctx); err != nil {
 			return err
 		}
 	}
