@@ -171,7 +171,7 @@ func BenchmarkPlainCommit(b *testing.B) {
 	if _, err := pool.ExecContext(b.Context(), benchTable); err != nil {
 		b.Fatal(err)
 	}
-	stmt, err := pool.PrepareContext(b.Context(), insertText(1))
+	stmt, err := pool.PrepareContext(b.Context(), insertText(1)) //nolint:sqlclosecheck // It is, below.
 	if err != nil {
 		b.Fatal(err)
 	}

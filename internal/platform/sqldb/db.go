@@ -150,6 +150,7 @@ func (d *DB) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d.cfg.Timeout)
 }
 
+//nolint:rowserrcheck,sqlclosecheck // Rows are checked by who reads them; statements stay prepared.
 func (d *DB) query(ctx context.Context, tx *sql.Tx, q string, args []any) (*Rows, error) {
 	var rows *sql.Rows
 	stmt, err := d.stmts.get(ctx, q)
@@ -170,6 +171,7 @@ func (d *DB) query(ctx context.Context, tx *sql.Tx, q string, args []any) (*Rows
 	return &Rows{Rows: rows, db: d}, nil
 }
 
+//nolint:sqlclosecheck // Statements stay prepared.
 func (d *DB) queryRow(ctx context.Context, tx *sql.Tx, q string, args []any) *row {
 	stmt, err := d.stmts.get(ctx, q)
 	r := &row{db: d, err: err}

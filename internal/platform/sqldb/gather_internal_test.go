@@ -28,7 +28,7 @@ func TestTheCommitterGathersOnlyWhileCommitsFollowEachOther(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLane(&DB{engine: PostgreSQL, cfg: Config{}.withDefaults()})
 				l.last, l.rows = time.Now(), tc.rows
-				time.Sleep(tc.ago) // the bubble's time
+				<-time.After(tc.ago)
 				put := func() {
 					if err := l.queue.put(t.Context(), &job{done: make(chan struct{})}); err != nil {
 						t.Error(err)
@@ -55,10 +55,7 @@ func TestAQueueIsClosedUnderAWaitingCommitter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1)
-		go func() {
-			time.Sleep(time.Second)
-			q.close()
-		}()
+		time.AfterFunc(time.Second, q.close)
 		if have, closed := q.await(1, 0); have != 0 || !closed {
 			t.Errorf("%d jobs, closed %v", have, closed)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const attempts = 20
 // commit fails all of them do.
 type Lane struct {
 	db      *DB
+	ctx     context.Context //nolint:containedctx // What many wait for does not end with one of them.
 	queue   *queue
 	stopped chan struct{}
 
@@ -37,7 +39,7 @@ type Lane struct {
 }
 
 func newLane(d *DB) *Lane {
-	l := &Lane{db: d, queue: newQueue(d.cfg.Queue), stopped: make(chan struct{})}
+	l := &Lane{db: d, ctx: context.Background(), queue: newQueue(d.cfg.Queue), stopped: make(chan struct{})}
 	if d.engine == SQLite {
 		l.tend = (&wal{path: d.cfg.Path + "-wal"}).tend
 	}
@@ -124,7 +126,7 @@ func (l *Lane) takeTurn(have int) (again time.Duration) {
 		clear(l.buf)
 	}
 	if l.tend != nil && l.session != nil {
-		again = l.tend(context.Background(), l.session)
+		again = l.tend(l.ctx, l.session)
 	}
 	l.tending = again > 0
 	return again
@@ -151,7 +153,7 @@ func (l *Lane) group(jobs []*job) {
 		}
 	}
 	if jobs = jobs[:n]; n > 0 {
-		l.attempt(jobs)
+		l.attempt(l.ctx, jobs)
 	}
 	l.last, l.rows = time.Now(), n+l.queue.len()
 	for _, j := range jobs {
@@ -160,8 +162,7 @@ func (l *Lane) group(jobs []*job) {
 }
 
 // attempt commits jobs, again and again while others are in the way.
-func (l *Lane) attempt(jobs []*job) {
-	ctx := context.Background()
+func (l *Lane) attempt(ctx context.Context, jobs []*job) {
 	if l.db.engine == PostgreSQL {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.db.cfg.Timeout)
@@ -215,9 +216,9 @@ func (l *Lane) commit(ctx context.Context, all []part) error {
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
-	l.rollback(ctx, err)
-	for i := len(g.txs) - 1; i >= 0; i-- {
-		g.txs[i].undone()
+	l.rollback(ctx)
+	for _, tx := range slices.Backward(g.txs) {
+		tx.undone()
 	}
 	if g.lonely != nil {
 		g.lonely.fail(err)
@@ -258,10 +259,10 @@ func (d *DB) beginNew(ctx context.Context, text string) (*session, error) {
 	return s, nil
 }
 
-// rollback ends the transaction after err. SQLite may have rolled back by
+// rollback ends the transaction after an error. SQLite may have rolled back by
 // itself, which the next begin finds out; a connection to PostgreSQL that
 // cannot say ROLLBACK is of no more use.
-func (l *Lane) rollback(ctx context.Context, err error) {
+func (l *Lane) rollback(ctx context.Context) {
 	_, failed := l.session.exec(context.WithoutCancel(ctx), "ROLLBACK")
 	if l.db.engine == PostgreSQL && failed != nil {
 		l.drop(true)
@@ -279,7 +280,7 @@ func (l *Lane) drop(broken bool) {
 func (d *DB) committed(txs []*Tx) {
 	d.counts.commits.Add(1)
 	for _, tx := range txs {
-		d.counts.jobs.Add(uint64(tx.jobs))
+		d.counts.jobs.Add(uint64(tx.jobs)) //nolint:gosec // Never negative.
 		for _, fn := range tx.after {
 			d.call(fn)
 		}

@@ -252,10 +252,8 @@ func TestAFullQueueMakesCallersWaitAsLongAsTheyLike(t *testing.T) {
 		})
 	}
 	waitFor(func() bool { return db.Stats().Queue == 2 })
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
 	late := make(chan error, 1)
-	ctx, cancel = context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	go func() { late <- l.Write(ctx, func(tx *sqldb.Tx) error { return add(tx, 2) }) }()
 	cancel()
 	if err := <-late; !errors.Is(err, context.Canceled) {
@@ -295,7 +293,7 @@ func TestCloseCommitsWhatWaits(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if err := l.Write(t.Context(), func(tx *sqldb.Tx) error { return nil }); !errors.Is(err, sqldb.ErrClosed) {
+	if err := l.Write(t.Context(), func(*sqldb.Tx) error { return nil }); !errors.Is(err, sqldb.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if got := thingsOf(t, sqldbtest.Open(t, sqldb.Config{Path: path})); len(got) != 3 {

@@ -79,7 +79,7 @@ func (d *DB) dsn(path, params string) string {
 // empty file is not ours.
 func (d *DB) prepareFile(ctx context.Context) error {
 	path := d.cfg.Path
-	f, err := os.Open(path) //nolint:gosec // The operator names it.
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.createFile(ctx)
 	}
@@ -123,7 +123,7 @@ func (d *DB) createFile(ctx context.Context) error {
 	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("making the database: %w", err)
 	}
-	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // The operator names it.
+	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("making the database: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -123,7 +124,7 @@ func (p *prepared) get(ctx context.Context, q string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if first := p.m[q]; first != nil {
-		_ = stmt.Close()
+		_ = stmt.Close() //nolint:sqlclosecheck // The other is kept open.
 		return first, nil
 	}
 	p.m[q] = stmt
@@ -165,7 +166,7 @@ func (d *DB) session(ctx context.Context) (*session, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (s *session) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	stmt, err := s.stmts.get(ctx, q)
+	stmt, err := s.stmts.get(ctx, q) //nolint:sqlclosecheck // It stays prepared.
 	if err != nil {
 		return 0, s.db.translate(err)
 	}
@@ -220,6 +221,8 @@ func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 func (tx *Tx) OnRollback(fn func()) { tx.undo = append(tx.undo, fn) }
 
 // Exec runs a statement and returns how many rows it changed.
+//
+//nolint:contextcheck // See Tx.
 func (tx *Tx) Exec(_ context.Context, q string, args ...any) (int64, error) {
 	if err := tx.before(q, true); err != nil {
 		return 0, err
@@ -229,6 +232,8 @@ func (tx *Tx) Exec(_ context.Context, q string, args ...any) (int64, error) {
 }
 
 // Query runs q in the transaction.
+//
+//nolint:contextcheck,rowserrcheck,sqlclosecheck // See Tx; and as DB.query.
 func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 	if err := tx.before(q, false); err != nil {
 		return nil, err
@@ -250,6 +255,8 @@ func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 }
 
 // QueryRow runs q in the transaction for its first row.
+//
+//nolint:contextcheck,sqlclosecheck // See Tx; and as DB.queryRow.
 func (tx *Tx) QueryRow(_ context.Context, q string, args ...any) Row {
 	if err := tx.before(q, false); err != nil {
 		return &row{db: tx.db, err: err}
@@ -335,8 +342,8 @@ func protect(tx *Tx, fn func(*Tx) error) (err error) {
 
 // undone calls what was registered for this case, the last first.
 func (tx *Tx) undone() {
-	for i := len(tx.undo) - 1; i >= 0; i-- {
-		tx.db.call(tx.undo[i])
+	for _, fn := range slices.Backward(tx.undo) {
+		tx.db.call(fn)
 	}
 	tx.after, tx.undo = nil, nil
 }

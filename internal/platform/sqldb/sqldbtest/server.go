@@ -24,7 +24,7 @@ const urlVariable = "CHATD_TEST_POSTGRES_URL"
 var errMissing = errors.New("no PostgreSQL")
 
 // started is the server of this test binary.
-var started = sync.OnceValues(start) //nolint:gochecknoglobals // One server for all tests of a binary.
+var started = sync.OnceValues(start)
 
 // server returns the address of the server, or skips the test.
 func server(t testing.TB) string {
@@ -32,14 +32,20 @@ func server(t testing.TB) string {
 	if address := os.Getenv(urlVariable); address != "" {
 		return address
 	}
-	address, err := started()
+	c, err := started()
 	if errors.Is(err, errMissing) {
 		testenv.Missing(t, "postgres", err.Error()+", and "+urlVariable+" is not set")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return address
+	return c.address
+}
+
+// cluster is a server that has been started.
+type cluster struct {
+	address string
+	cmd     *exec.Cmd // kept, for its input to be neither collected nor closed
 }
 
 // script makes a cluster, runs it for as long as somebody holds the other end
@@ -62,47 +68,44 @@ read end
 cd / && rm -rf "$dir"
 `
 
-func start() (string, error) {
+func start() (*cluster, error) {
 	bin, err := binaries()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	// Not TMPDIR, whose length a socket's path may not have.
 	dir, err := os.MkdirTemp("/tmp", "chatd-postgres-")
 	if err != nil {
-		return "", fmt.Errorf("starting PostgreSQL: %w", err)
+		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", bin, dir) //nolint:gosec,noctx // It ends with the binary.
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", bin, dir)
 	cmd.Dir = dir
 	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
 		if cmd.SysProcAttr, err = asPostgres(dir); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	// The end of the input is this process's: it is never closed but by the
 	// system. Output that go test would wait for must not be inherited.
 	if _, err := cmd.StdinPipe(); err != nil {
-		return "", fmt.Errorf("starting PostgreSQL: %w", err)
+		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
-		return "", fmt.Errorf("starting PostgreSQL: %w", err)
+		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
-	alive = cmd
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || line != "ready\n" {
 		setup, _ := os.ReadFile(filepath.Join(dir, "setup"))
 		log, _ := os.ReadFile(filepath.Join(dir, "log"))
-		return "", fmt.Errorf("starting PostgreSQL in %s: %q, %w\n%s%s", dir, line, err, setup, log)
+		return nil, fmt.Errorf("starting PostgreSQL in %s: %q, %w\n%s%s", dir, line, err, setup, log)
 	}
-	return "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode(), nil
+	address := "postgres:///postgres?" + url.Values{"host": {dir}, "user": {"postgres"}}.Encode()
+	return &cluster{address, cmd}, nil
 }
-
-// alive keeps the server's input from being collected and closed.
-var alive *exec.Cmd //nolint:gochecknoglobals // See started.
 
 func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
@@ -142,5 +145,5 @@ func asPostgres(dir string) (*syscall.SysProcAttr, error) {
 	if err := os.Chown(dir, uid, gid); err != nil {
 		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil //nolint:gosec // Ids fit.
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }

@@ -81,7 +81,7 @@ func administer(t testing.TB, base, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // Its work is done.
+	defer db.Close()
 	err = db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, text)
 		return err
