@@ -37,6 +37,7 @@ func appendText(dst []byte, parts ...[]byte) []byte {
 	return dst
 }
 
+//nolint:gosec // The cases bound n.
 func appendHeader(dst []byte, n int) []byte {
 	switch {
 	case n < 126:
@@ -54,7 +55,7 @@ func closeFrame(code int, reason string) []byte {
 		_, n := utf8.DecodeLastRuneInString(reason)
 		reason = reason[:len(reason)-n]
 	}
-	f := append(make([]byte, 0, 4+len(reason)), finClose, byte(2+len(reason)), byte(code>>8), byte(code))
+	f := append(make([]byte, 0, 4+len(reason)), finClose, byte(2+len(reason)), byte(code>>8), byte(code)) //nolint:gosec // Cut above; codes have four digits.
 	return append(f, reason...)
 }
 

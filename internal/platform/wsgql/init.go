@@ -138,7 +138,7 @@ func (s *socket) signIn(token string) (expires time.Time, ok bool) {
 // good if the token is to blame, so that he comes back if we are.
 func (s *socket) refuseToken(err error) {
 	kind := errs.KindOf(err)
-	switch kind { //nolint:exhaustive // all others are the token's fault
+	switch kind {
 	case errs.Internal:
 		if s.ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 			s.srv.Log.Error().Err(err).Str("socket", s.id).Msg("token could not be checked")

@@ -70,7 +70,7 @@ func requestOf(payload []byte) (gqlx.Request, bool) {
 }
 
 // buffers are for messages while they are decoded; long ones are not kept.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // A pool is for all sockets.
 
 const keptBuffer = 16 << 10
 

@@ -3,6 +3,7 @@ package wsgql
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ func (s *socket) handle(m *message) (run func()) {
 	if !s.srv.cfg.Unlimited {
 		wait, ok = s.rate.take(time.Now())
 	}
-	valid := true
+	var valid bool
 	switch *m.Type {
 	case "ping":
 		if valid = m.objectOrNone(); valid && ok {
@@ -93,7 +94,7 @@ func (s *socket) handle(m *message) (run func()) {
 	return nil
 }
 
-var pongFrame = appendText(nil, []byte(`{"type":"pong"}`))
+var pongFrame = appendText(nil, []byte(`{"type":"pong"}`)) //nolint:gochecknoglobals // Constant bytes.
 
 func pong(payload json.RawMessage) []byte {
 	if len(payload) == 0 || payload[0] != '{' {
@@ -128,12 +129,12 @@ func (s *socket) subscribe(id string, payload []byte) (run func()) {
 	}
 	op := &operation{messages: messagesOf(id), sock: s, name: id}
 	op.ctx, op.cancel = context.WithCancel(s.operationContext())
-	switch s.begin(op) {
-	case errDuplicate:
+	switch err := s.begin(op); {
+	case errors.Is(err, errDuplicate):
 		op.cancel()
 		s.shut(codeDuplicate, "Subscriber for "+id+" already exists", false)
 		return nil
-	case errDraining:
+	case errors.Is(err, errDraining):
 		op.cancel()
 		return nil // the close frame is next; the client starts it again elsewhere
 	}

@@ -3,6 +3,7 @@ package wsgql
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -176,9 +177,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	sock := newSocket(s, r, network)
-	switch err := s.registry.add(sock, s.perNetwork()); err {
-	case nil:
-	case errDraining:
+	switch err := s.registry.add(sock, s.perNetwork()); {
+	case err == nil:
+	case errors.Is(err, errDraining):
 		s.refuse(w, "draining", http.StatusServiceUnavailable, "The server is restarting.")
 		return
 	default:
@@ -193,7 +194,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	sock.upgraded()
-	go sock.serve()
+	go sock.serve() //nolint:contextcheck // It outlives the request.
 }
 
 func (s *Server) perNetwork() int {

@@ -19,7 +19,7 @@ type attempt struct {
 func (a *attempt) init() {
 	a.once = func(fd uintptr) bool {
 		for a.n < len(a.p) {
-			n, err := syscall.Write(int(fd), a.p[a.n:]) //nolint:gosec // a descriptor fits
+			n, err := syscall.Write(int(fd), a.p[a.n:])
 			switch {
 			case errors.Is(err, syscall.EINTR):
 			case errors.Is(err, syscall.EAGAIN):

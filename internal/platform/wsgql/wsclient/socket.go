@@ -267,7 +267,7 @@ func AppendFrame(dst []byte, op byte, p []byte) []byte {
 	case n < 126:
 		dst = append(dst, 0x80|op, 0x80|byte(n))
 	case n < 1<<16:
-		dst = append(dst, 0x80|op, 0x80|126, byte(n>>8), byte(n))
+		dst = append(dst, 0x80|op, 0x80|126, byte(n>>8), byte(n)) //nolint:gosec // The case bounds n.
 	default:
 		dst = binary.BigEndian.AppendUint64(append(dst, 0x80|op, 0x80|127), uint64(n))
 	}
