@@ -60,7 +60,7 @@ func (e *Error) Extensions() map[string]any { return e.attrs }
 
 // Is makes errors.Is hold between a sentinel and what With made of it.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is is called per link of the chain.
+	t, ok := target.(*Error)
 	return ok && t.kind == e.kind && t.code == e.code
 }
 

@@ -3,6 +3,7 @@ package httpx
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -34,9 +35,8 @@ func (f *Front) client(r *http.Request, peer netip.Addr) netip.Addr {
 		return peer
 	}
 	client := peer
-	values := r.Header.Values("X-Forwarded-For")
-	for i := len(values) - 1; i >= 0; i-- {
-		for rest := values[i]; rest != ""; {
+	for _, rest := range slices.Backward(r.Header.Values("X-Forwarded-For")) {
+		for rest != "" {
 			hop := rest
 			if at := strings.LastIndexByte(rest, ','); at >= 0 {
 				hop, rest = rest[at+1:], rest[:at]

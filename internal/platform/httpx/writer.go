@@ -3,6 +3,7 @@ package httpx
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 
@@ -55,9 +56,7 @@ func Fail(w http.ResponseWriter, r *http.Request, err error) {
 		known = errs.ErrInternal
 	}
 	extensions := map[string]any{"code": known.Kind().GraphQL(), "requestId": principal.RequestID(r.Context())}
-	for k, v := range known.Extensions() {
-		extensions[k] = v
-	}
+	maps.Copy(extensions, known.Extensions())
 	type fault struct {
 		Message    string         `json:"message"`
 		Extensions map[string]any `json:"extensions"`

@@ -1,6 +1,7 @@
 package ids
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 )
@@ -87,10 +88,8 @@ func parse[T tag](s string) (ID[T], bool) {
 		lo = lo<<5 | uint64(v)
 	}
 	var id ID[T]
-	for i := range 8 {
-		id.b[i] = byte(hi >> (56 - 8*i))
-		id.b[8+i] = byte(lo >> (56 - 8*i))
-	}
+	binary.BigEndian.PutUint64(id.b[:8], hi)
+	binary.BigEndian.PutUint64(id.b[8:], lo)
 	return id, !id.IsZero()
 }
 
