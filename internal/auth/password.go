@@ -19,7 +19,7 @@ const (
 //go:embed common_passwords.txt
 var commonText string
 
-var common = sync.OnceValue(func() map[string]struct{} {
+var common = sync.OnceValue(func() map[string]struct{} { //nolint:gochecknoglobals // A table, made once.
 	m := make(map[string]struct{}, strings.Count(commonText, "\n"))
 	for p := range strings.Lines(commonText) {
 		m[strings.TrimSuffix(p, "\n")] = struct{}{}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"chatd/internal/auth"
@@ -70,10 +71,8 @@ func free(ctx context.Context, tx *sqldb.Tx, n auth.NewAccount) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	for _, name := range names {
-		if name == n.Username {
-			return auth.ErrUsernameTaken
-		}
+	if slices.Contains(names, n.Username) {
+		return auth.ErrUsernameTaken
 	}
 	return auth.ErrEmailTaken
 }
