@@ -79,7 +79,7 @@ func (src source) readTo(ctx context.Context, viewer ids.User, events []*Event) 
 }
 
 func entry(e *Event, readOrd int64) feed.Entry {
-	return feed.Entry{Pos: e.Pos, Event: e, Size: e.Size(), Unread: int32(min(max(e.LastOrd-readOrd, 0), 1<<31-1))} //nolint:gosec // Bounded here.
+	return feed.Entry{Pos: e.Pos, Event: e, Size: e.Size(), Unread: int32(min(max(e.LastOrd-readOrd, 0), 1<<31-1))}
 }
 
 // Follow implements feed.Source.

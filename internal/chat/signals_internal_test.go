@@ -23,9 +23,9 @@ func TestTypingEndsByItselfAndIsToldOnceASecond(t *testing.T) {
 		ty.set(k, false) // nobody has heard of him
 		for range 10 {   // a key every 200 ms
 			ty.set(k, true)
-			time.Sleep(200 * time.Millisecond)
+			<-time.After(200 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		ty.set(k, true)
 		ty.set(k, false)
 		synctest.Wait()
@@ -35,7 +35,7 @@ func TestTypingEndsByItselfAndIsToldOnceASecond(t *testing.T) {
 		}
 		ty.set(k, true)
 		ty.stop()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if len(got) != 6 {
 			t.Fatalf("told after the stop: %v", got)
 		}

@@ -121,10 +121,10 @@ func TestWhatIsLostRepeatedOrShuffledIsDeliveredOnceInOrder(t *testing.T) {
 				tl.push(batch[len(batch)-1:])
 			}
 			if rand.IntN(10) == 0 {
-				time.Sleep(time.Millisecond)
+				<-time.After(time.Millisecond)
 			}
 		}
-		time.Sleep(time.Second) // the check finds what nobody told of
+		<-time.After(time.Second) // the check finds what nobody told of
 		wantAll(t, got(), 8, j.newest)
 	})
 }
@@ -138,7 +138,7 @@ func TestAQueueThatOverflowsIsReadFromTheJournal(t *testing.T) {
 			tl.push(j.commit(1000))
 		}
 		synctest.Wait()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		wantAll(t, got(), 1, 70_000)
 	})
 }
@@ -151,19 +151,19 @@ func TestAHoleThatCannotBeReadHoldsEverythingBackAndIsTold(t *testing.T) {
 		j.fail(true)
 		j.commit(1)
 		tl.push(j.commit(1))
-		time.Sleep(300 * time.Millisecond)
+		<-time.After(300 * time.Millisecond)
 		if n := len(got()); n != 0 {
 			t.Fatalf("%d delivered over a hole", n)
 		}
 		if err := tl.healthy(); err != nil {
 			t.Fatalf("told too early: %v", err)
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		if tl.healthy() == nil {
 			t.Fatal("not told")
 		}
 		j.fail(false)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		wantAll(t, got(), 1, 2)
 		if err := tl.healthy(); err != nil {
 			t.Fatalf("told for ever: %v", err)

@@ -50,7 +50,7 @@ func (m *Mutation) sendDirect(ctx context.Context, a gqlx.Args) (any, error) {
 	return m.SendMessage(ctx, struct{ Input SendMessageInput }{in})
 }
 
-func as[T any](o any) T { return o.(T) } //nolint:forcetypeassert,errcheck // The schema says so, and a panic is an INTERNAL error.
+func as[T any](o any) T { return o.(T) } // the schema says so, and a panic is an INTERNAL error.
 
 type leaves = map[string]func(dst []byte, object any) []byte
 

@@ -153,7 +153,7 @@ func look(t *testing.T, path string, fn func(f *chattest.Fixture, db *sqldb.DB))
 // acknowledgement and notes what it acknowledged.
 func writeAndKill(t *testing.T, dir string, acknowledged map[ids.Message]int64) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // Itself.
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), killedWriter+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -15,7 +15,7 @@ func (s suite) foldTests() map[string]func(*testing.T) {
 	all := make(map[string]func(*testing.T))
 	for seed := range uint64(6) {
 		all[fmt.Sprintf("what is folded from events is what is read afresh, script %d", seed)] = func(t *testing.T) {
-			s.fold(t, rand.New(rand.NewPCG(seed, 1))) //nolint:gosec // A test's script, not a secret.
+			s.fold(t, rand.New(rand.NewPCG(seed, 1)))
 		}
 	}
 	return all
