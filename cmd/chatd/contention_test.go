@@ -19,7 +19,7 @@ func TestAReaderThatStaysDoesNotHinderWriters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close() //nolint:errcheck // Only read.
+	defer reader.Close()
 	size := func() int64 {
 		info, err := os.Stat(file + "-wal")
 		if err != nil {

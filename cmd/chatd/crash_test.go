@@ -15,7 +15,7 @@ func TestWhatIsAcknowledgedSurvivesKill9(t *testing.T) {
 		c.start(t, forEver)
 		var slowest time.Duration
 		for range crashCycles {
-			pause(t.Context(), 50*time.Millisecond+rand.N(1450*time.Millisecond)) //nolint:gosec // no secret
+			pause(t.Context(), 50*time.Millisecond+rand.N(1450*time.Millisecond))
 			p.kill()
 			slowest = max(slowest, p.start(t))
 		}

@@ -69,7 +69,7 @@ func startProgramIn(t testing.TB, dir string, args ...string) *program {
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It does not wait.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (p *program) launch(t testing.TB) {
 	}
 	defer log.Close()
 	args := append([]string{"serve", "--listen", p.addr, "--data-dir", p.dir}, p.args...)
-	p.cmd = exec.Command(os.Args[0], args...) //nolint:gosec,noctx // It outlives what starts it, and kill ends it.
+	p.cmd = exec.Command(os.Args[0], args...) // outlives what starts it; kill ends it
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

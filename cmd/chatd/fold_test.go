@@ -157,7 +157,7 @@ func (o *observer) run(ctx context.Context) error {
 			case <-o.done:
 			case <-ctx.Done():
 				err = ctx.Err()
-			case <-time.After(100*time.Millisecond + rand.N(400*time.Millisecond)): //nolint:gosec // no secret
+			case <-time.After(100*time.Millisecond + rand.N(400*time.Millisecond)):
 			}
 		}
 		_ = c.Close()
@@ -414,7 +414,7 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 		people := p.people(t, "user", 5)
 		faults, all := 0, 0
 		for n := range scripts {
-			seed := rand.Uint64() //nolint:gosec // no secret
+			seed := rand.Uint64()
 			s := &script{p: p, people: people, rng: rand.New(rand.NewPCG(seed, 0))}
 			s.rooms = []string{
 				p.group(t, people[0], people[1], people[2]), p.group(t, people[3], people[0]),

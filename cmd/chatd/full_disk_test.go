@@ -96,7 +96,7 @@ func mustBeWhole(t testing.TB, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // Only read.
+	defer db.Close()
 	var result string
 	if err := db.QueryRow(t.Context(), "PRAGMA integrity_check").Scan(&result); err != nil || result != "ok" {
 		t.Errorf("integrity_check: %s, %v", result, err)

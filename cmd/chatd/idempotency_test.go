@@ -76,7 +76,7 @@ func (p *program) sendDeaf(t testing.TB, who person, room, text, key string) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "POST /graphql HTTP/1.1\r\nHost: x\r\nX-Test: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		ids.New[ids.Message](), who.token, len(body), body)
-	conn, err := net.Dial("tcp", p.addr) //nolint:noctx // It does not wait.
+	conn, err := net.Dial("tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
 	}

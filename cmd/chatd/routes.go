@@ -83,17 +83,16 @@ func onlySockets(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "Only WebSocket handshakes here, subprotocol "+wsgql.Protocol+".", http.StatusUpgradeRequired)
 }
 
-// requestRate is how often one user, or one network that has not signed in,
+// limited bounds how often one user, or one network that has not signed in,
 // may ask over HTTP.
-var requestRate = limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
-
 func (f *face) limited(next http.Handler) http.Handler {
+	rate := limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := "http.network/" + principal.ClientFrom(r.Context()).Network()
 		if p, ok := principal.From(r.Context()); ok {
 			key = "http.user/" + p.User.String()
 		}
-		if wait, ok := f.limiter.Allow(r.Context(), key, requestRate); !ok {
+		if wait, ok := f.limiter.Allow(r.Context(), key, rate); !ok {
 			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
 			return
 		}

@@ -16,7 +16,7 @@ func TestSubscribersThatComeAndGoMissNothing(t *testing.T) {
 				w.pause = 5 * time.Millisecond
 			}
 		}
-		c.start(t, func() time.Duration { return rand.N(800 * time.Millisecond) }) //nolint:gosec // no secret
+		c.start(t, func() time.Duration { return rand.N(800 * time.Millisecond) })
 		pause(t.Context(), seamTime)
 		c.settle(t)
 		cuts := 0

@@ -116,9 +116,7 @@ func TestAReaderThatStopsIsCutOffAndHarmsNobody(t *testing.T) {
 		t.Errorf("the stalled reader was told %v", err)
 	}
 	t.Logf("the stalled reader got %d messages before it was cut off", len(list))
-	for _, m := range p.history(t, eve, room)[:from] {
-		f.lists[room] = append(f.lists[room], m) // what was before it came
-	}
+	f.lists[room] = append(f.lists[room], p.history(t, eve, room)[:from]...) // what was before it came
 	f.lists[room] = append(f.lists[room], list...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -136,7 +134,7 @@ func (p *program) stalled(t testing.TB, who person, room string, copies int) *ws
 	t.Helper()
 	small := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		e := c.Control(func(fd uintptr) {
-			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) //nolint:gosec // fits
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
 		})
 		return errors.Join(e, err)
 	}}
