@@ -110,7 +110,9 @@ func (d *dataDir) Close() error {
 	if d.lock == nil {
 		return nil
 	}
-	return d.lock.Close()
+	// Not by closing alone: a child that is just being made holds a copy of the
+	// file until it runs its own program, and the lock with it.
+	return errors.Join(syscall.Flock(int(d.lock.Fd()), syscall.LOCK_UN), d.lock.Close())
 }
 
 // keepPrivate takes the directory from others' eyes when it is chatd's alone:
