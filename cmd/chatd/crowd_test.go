@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -37,7 +39,14 @@ func (c *crowd) start(t testing.TB, last func() time.Duration) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	c.gone = cancel
 	for _, f := range c.followers {
-		c.following.Go(func() { f.run(ctx, last) })
+		c.following.Go(func() {
+			f.run(ctx, func() time.Duration {
+				if c.calm.Load() {
+					return forEver()
+				}
+				return last()
+			})
+		})
 	}
 	c.write(t)
 	t.Cleanup(func() {
@@ -64,21 +73,25 @@ func (c *crowd) hush() {
 	c.writing.Wait()
 }
 
-// settle retries what has no answer and waits until the followers have what is
-// stored. Then it ends them and judges.
+// settle retries what has no answer and waits until the followers, whose
+// connections last from now on, have what is stored. Then it ends them and judges.
 func (c *crowd) settle(t testing.TB) verdict {
 	t.Helper()
 	c.hush()
-	differ := 0
-	for n, w := range c.writers {
-		var own []*sent
-		for _, s := range c.log.all() {
-			if s.writer == n {
-				own = append(own, s)
-			}
+	c.calm.Store(true)
+	own := make([][]*sent, len(c.writers))
+	for _, s := range c.log.all() {
+		if s.writer < len(own) {
+			own[s.writer] = append(own[s.writer], s)
 		}
-		differ += w.retry(t, own)
 	}
+	var retrying sync.WaitGroup
+	var differing atomic.Int64
+	for n, w := range c.writers {
+		retrying.Go(func() { differing.Add(int64(w.retry(t, own[n]))) })
+	}
+	retrying.Wait()
+	differ := differing.Load()
 	stored := c.p.histories(t, c.people[0], c.rooms)
 	for i, f := range c.followers {
 		await(t, 30*time.Second, fmt.Sprintf("follower %d has all", i), func() bool { return f.has(stored) })

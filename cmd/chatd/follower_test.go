@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"chatd/internal/platform/wsgql/wsclient"
@@ -219,4 +220,5 @@ type crowd struct {
 	following sync.WaitGroup
 	quiet     context.CancelFunc // ends the writers
 	gone      context.CancelFunc // ends the followers
+	calm      atomic.Bool        // followers are cut off no more
 }

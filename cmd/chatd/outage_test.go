@@ -69,14 +69,22 @@ func (w *wire) run() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial(w.network, w.to)
 		w.mu.Lock()
-		if err != nil || w.state == cut {
-			w.mu.Unlock()
+		gone := w.state == cut
+		w.mu.Unlock()
+		if gone {
 			_ = near.Close()
-			if err == nil {
-				_ = far.Close()
-			}
+			continue
+		}
+		far, err := net.Dial(w.network, w.to)
+		if err != nil {
+			_ = near.Close()
+			continue
+		}
+		w.mu.Lock()
+		if w.state == cut {
+			w.mu.Unlock()
+			_, _ = near.Close(), far.Close()
 			continue
 		}
 		w.open[near], w.open[far] = struct{}{}, struct{}{}

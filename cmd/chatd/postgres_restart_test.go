@@ -105,7 +105,7 @@ func TestNothingIsLostWhenPostgresIsRestarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // Only read.
+	defer db.Close()
 	var backends int
 	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'`).Scan(&backends); err != nil {
 		t.Fatal(err)
