@@ -257,7 +257,7 @@ func (w *following) Offer(e *Event) bool {
 }
 
 // dispatch hands one committed event to this node's listeners. It is called
-// in position order from one goroutine.
+// in position order, never twice at once.
 func (s *Service) dispatch(e *Event) {
 	if e.Kind == MembershipChanged {
 		s.forget(e.Conversation, e.Membership.User)

@@ -26,7 +26,10 @@ type tail struct {
 	lost    bool      // the queue was full: the journal has the rest
 	failing time.Time // since when the journal cannot be read; zero when it can
 
-	last int64 // position delivered; of the run loop
+	// Whoever delivers holds the lock over last, the position delivered: the
+	// run loop or, when it has nothing to do, a committer.
+	delivering sync.Mutex
+	last       int64
 }
 
 // The bounds of the tail. A queue that is full is dropped whole and read from
@@ -44,6 +47,9 @@ func newTail(store Journal, deliver func(*Event), check time.Duration, log zerol
 
 // push takes a commit's events. It never blocks.
 func (t *tail) push(events []*Event) {
+	if len(events) == 1 && t.now(events[0]) {
+		return
+	}
 	t.mu.Lock()
 	switch {
 	case t.lost:
@@ -57,6 +63,25 @@ func (t *tail) push(events []*Event) {
 	case t.wake <- struct{}{}:
 	default:
 	}
+}
+
+// now delivers an event on the committer's goroutine, which spares a lone
+// message the hand-over to another thread. False says that something comes
+// before it, or that others are delivering.
+func (t *tail) now(e *Event) bool {
+	if !t.delivering.TryLock() {
+		return false
+	}
+	defer t.delivering.Unlock()
+	t.mu.Lock()
+	behind := t.lost || len(t.queue) > 0
+	t.mu.Unlock()
+	if behind || e.Pos != t.last+1 {
+		return false
+	}
+	t.last = e.Pos
+	t.deliver(e)
+	return true
 }
 
 // run delivers what comes after start until ctx ends.
@@ -73,21 +98,30 @@ func (t *tail) run(ctx context.Context) error {
 		case <-ticker.C:
 			behind = true
 		}
-		batch, lost := t.take(spare)
-		for _, e := range batch {
-			t.next(ctx, e)
-		}
-		clear(batch)
-		spare = batch[:0]
-		if lost || behind {
-			t.catchUp(ctx)
-		}
+		spare = t.turn(ctx, spare, behind)
 	}
+}
+
+// turn delivers what is queued and, when behind, what the journal has more.
+func (t *tail) turn(ctx context.Context, spare []*Event, behind bool) []*Event {
+	t.delivering.Lock()
+	defer t.delivering.Unlock()
+	batch, lost := t.take(spare)
+	for _, e := range batch {
+		t.next(ctx, e)
+	}
+	clear(batch)
+	if lost || behind {
+		t.catchUp(ctx)
+	}
+	return batch[:0]
 }
 
 // start finds the position to begin at. A stream that was opened before, and
 // had replayed up to a lower one, would never get what lies between.
 func (t *tail) start(ctx context.Context) error {
+	t.delivering.Lock()
+	defer t.delivering.Unlock()
 	return t.retry(ctx, "position", func() error {
 		_, pos, err := t.store.Position(ctx)
 		t.last = pos

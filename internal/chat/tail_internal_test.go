@@ -129,6 +129,25 @@ func TestWhatIsLostRepeatedOrShuffledIsDeliveredOnceInOrder(t *testing.T) {
 	})
 }
 
+func TestALoneEventIsDeliveredByItsCommitter(t *testing.T) {
+	t.Parallel()
+	j := &journal{}
+	var got []int64
+	tl := newTail(j, func(e *Event) { got = append(got, e.Pos) }, time.Hour, zerolog.Nop())
+	if err := tl.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tl.push(j.commit(1)) // nobody else delivers: run does not
+	wantAll(t, got, 1, 1)
+	tl.push(j.commit(2)) // these wait for run
+	tl.push(j.commit(1)) // and what follows waits behind them
+	wantAll(t, got, 1, 1)
+	tl.turn(t.Context(), nil, false)
+	wantAll(t, got, 1, 4)
+	tl.push(j.commit(1))
+	wantAll(t, got, 1, 5)
+}
+
 func TestAQueueThatOverflowsIsReadFromTheJournal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -89,6 +89,19 @@ func (m *Mailbox[E]) Put(ctx context.Context, e E, size int) error {
 	}
 }
 
+// Claim makes the caller the reader of a mailbox that is empty and whose
+// reader is at rest: what is of that size he deals with himself instead of
+// putting it in, and calls Done. False says that the mailbox is not so.
+func (m *Mailbox[E]) Claim(size int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.busy {
+		return false
+	}
+	m.busy, m.taken = true, size
+	return true
+}
+
 // put appends and wakes. m.mu is held and released.
 func (m *Mailbox[E]) put(e E, size int) {
 	m.items = append(m.items, e)

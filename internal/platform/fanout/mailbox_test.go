@@ -51,6 +51,35 @@ func TestTheReaderIsWokenOnceUntilItRests(t *testing.T) {
 	}
 }
 
+func TestOneWhoClaimsIsTheReaderUntilHeIsDone(t *testing.T) {
+	t.Parallel()
+	b := newBox(10, 100)
+	if !b.Claim(60) {
+		t.Fatal("not claimed, though empty and at rest")
+	}
+	if b.Claim(1) {
+		t.Fatal("claimed twice")
+	}
+	if _, bytes := b.Len(); bytes != 60 {
+		t.Fatalf("%d bytes are held", bytes)
+	}
+	if err := b.Offer(1, 41); !errors.Is(err, fanout.ErrFull) {
+		t.Fatalf("past the bounds: %v", err)
+	}
+	if err := b.Offer(1, 40); err != nil {
+		t.Fatal(err)
+	}
+	if b.woken != 0 {
+		t.Fatal("a reader was woken beside the one who claimed")
+	}
+	if !b.Done() || !slices.Equal(b.Take(nil), []int{1}) || b.Done() {
+		t.Fatal("what came meanwhile was not left to the reader")
+	}
+	if !b.Claim(1) || b.Done() || !b.Close(false) || b.Claim(1) {
+		t.Fatal("claimed after the end, or not before")
+	}
+}
+
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

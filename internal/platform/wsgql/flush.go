@@ -151,11 +151,17 @@ func (f *flusher) run(wait bool) {
 	}
 }
 
-// flush writes once what waits for s. What does not fit goes to a goroutine
-// of its own, which has the socket to itself until it is through.
+// flush writes once what waits for s.
 func (f *flusher) flush(s *socket) {
 	entries := s.box.Take(f.spare)
 	f.spare = nil
+	f.put(s, entries)
+}
+
+// put writes entries of s, whose mailbox is the caller's. What does not fit
+// goes to a goroutine of its own, which has the socket to itself until it is
+// through.
+func (f *flusher) put(s *socket, entries []entry) {
 	left, rest, ok := f.emit(s, entries, f.try.write)
 	if !ok {
 		if s.tryHold() {

@@ -214,7 +214,7 @@ func (op *operation) run() {
 	}
 	payload := r.AppendJSON(nil)
 	frame := op.appendNext(make([]byte, 0, 2*(maxHeader+len(op.next))+len(payload)+1), payload)
-	_ = op.sock.sendInTurn(op.sock.base, nil, op.appendComplete(frame))
+	op.sock.answer(op.appendComplete(frame))
 }
 
 // refused sends the errors of an operation that never ran.

@@ -122,6 +122,7 @@ type Server struct {
 	metrics      *metrics
 	registry     registry
 	queue        flushQueue
+	spare        sync.Pool // flushers for those who write answers themselves
 	wheel        wheel
 	catchUps     chan struct{} // a place for each replay
 
@@ -148,6 +149,7 @@ func New(d Deps, cfg Config) *Server {
 	s.catchUps = make(chan struct{}, cfg.CatchUps)
 	s.registry.init()
 	s.queue.init()
+	s.spare.New = func() any { return newFlusher(s, 0) }
 	s.wheel.init(min(cfg.InitTimeout, cfg.PingEvery, cfg.PongWait) / 8)
 	s.metrics = newMetrics(s)
 	d.Metrics.MustRegister(s.metrics)

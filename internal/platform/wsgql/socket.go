@@ -42,14 +42,16 @@ const (
 // socket is one client's connection.
 //
 // One goroutine reads; when a query or mutation comes in, that goroutine
-// executes it and a new one goes on reading, so operations start in the order
-// sent and nothing waits for a hand-over. Whoever runs on the socket's behalf
-// holds it; with the last release it leaves the registry.
+// executes it, so operations start in the order sent and nothing waits for a
+// hand-over. A new one goes on reading if there is more to read, or as soon as
+// the operation takes long. Whoever runs on the socket's behalf holds it; with
+// the last release it leaves the registry.
 type socket struct {
 	srv     *Server
 	nc      net.Conn
 	raw     syscall.RawConn // nil where the connection has none (TLS)
 	ws      *websocket.Conn
+	in      input // the reader's
 	box     fanout.Mailbox[entry]
 	next    *socket // in the flush queue
 	id      string
@@ -177,17 +179,51 @@ func (s *socket) read() {
 			s.end()
 			return
 		}
-		if run := s.handle(msg); run != nil {
-			s.hold()
-			go s.readOn()
-			s.perform(run)
+		if run := s.handle(msg); run != nil && !s.work(run) {
 			return
 		}
 	}
 }
 
+// patience is how long a socket's reading waits for an operation.
+const patience = 2 * time.Millisecond
+
+// work runs an operation for the goroutine that reads, and says whether it
+// still is the one: while more waits to be read, or when the operation takes
+// long, another reads on.
+func (s *socket) work(run func()) (reads bool) {
+	if s.in.waits() {
+		s.hold()
+		go s.readOn()
+		s.perform(run)
+		return false
+	}
+	var over atomic.Bool // the one who sets it reads on
+	relief := time.AfterFunc(patience, func() {
+		switch {
+		case !s.tryHold():
+		case over.CompareAndSwap(false, true):
+			s.readOn()
+		default:
+			s.release()
+		}
+	})
+	s.protect(run)
+	relief.Stop()
+	if over.CompareAndSwap(false, true) {
+		return true
+	}
+	s.release()
+	return false
+}
+
+// perform runs an operation beside the goroutine that reads.
 func (s *socket) perform(run func()) {
 	defer s.release()
+	s.protect(run)
+}
+
+func (s *socket) protect(run func()) {
 	defer s.recovered(false)
 	run()
 }
@@ -256,6 +292,19 @@ func (s *socket) send(op *operation, frame []byte) {
 // an error when the socket ends meanwhile.
 func (s *socket) sendInTurn(ctx context.Context, op *operation, frame []byte) error {
 	return s.box.Put(ctx, entry{op: op, item: feed.Item{Event: frames(frame)}}, len(frame)+entryCost)
+}
+
+// answer is sendInTurn, but what one write takes is written by the caller when
+// nothing else is being written: that spares a lone answer the hand-over to a
+// flusher.
+func (s *socket) answer(frame []byte) {
+	if len(frame) > chunkBytes || !s.box.Claim(len(frame)) {
+		_ = s.sendInTurn(s.base, nil, frame)
+		return
+	}
+	f, _ := s.srv.spare.Get().(*flusher)
+	f.put(s, append(f.spare[:0], entry{item: feed.Item{Event: frames(frame)}}))
+	s.srv.spare.Put(f)
 }
 
 // shut closes the socket with a code: what waits is sent before, or thrown

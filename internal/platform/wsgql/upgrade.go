@@ -59,9 +59,19 @@ func (h *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if sc, ok := nc.(syscall.Conn); ok {
 		h.sock.raw, _ = sc.SyscallConn()
 	}
+	h.sock.in.buffered = br
 	c := &libraryConn{Conn: nc, sock: h.sock}
 	return c, bufio.NewReadWriter(br, bufio.NewWriterSize(c, 128)), nil
 }
+
+// input says what is known of the bytes that come in.
+type input struct {
+	buffered *bufio.Reader // the library's
+	filled   bool          // the last reading took all that it could
+}
+
+// waits says whether there is more to read, as far as the last reading saw.
+func (in *input) waits() bool { return in.filled || in.buffered.Buffered() > 0 }
 
 // libraryConn is the connection as coder/websocket sees it: what it writes,
 // pongs and close frames, goes through the mailbox like all else and so never
@@ -76,6 +86,7 @@ func (c *libraryConn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.sock.seen()
 	}
+	c.sock.in.filled = n == len(p)
 	return n, err
 }
 
