@@ -43,7 +43,7 @@ type operation struct {
 
 // handle does what a message asks for. What it returns is to be executed
 // while the socket reads on; nil when nothing is left to do.
-func (s *socket) handle(m *message) (run func()) {
+func (s *socket) handle(m *message) *operation {
 	if s.box.Closed() {
 		return nil
 	}
@@ -120,8 +120,8 @@ func (s *socket) operationContext() context.Context {
 }
 
 // subscribe starts an operation. A subscription is in force when it returns;
-// what it returns executes a query or mutation.
-func (s *socket) subscribe(id string, payload []byte) (run func()) {
+// it returns a query or mutation that is to be executed.
+func (s *socket) subscribe(id string, payload []byte) *operation {
 	request, ok := requestOf(payload)
 	if !ok {
 		s.shut(codeBadRequest, "Invalid message received", false)
@@ -164,10 +164,10 @@ func (s *socket) subscribe(id string, payload []byte) (run func()) {
 		return nil
 	}
 	op.prepared = prepared
-	if op.kind == gqlx.Mutation {
-		return s.inTurn(op)
+	if op.kind == gqlx.Mutation && !s.inTurn(op) {
+		return nil
 	}
-	return op.run
+	return op
 }
 
 // begin enters op under its id.
@@ -194,6 +194,15 @@ func (s *socket) ran() {
 	if last {
 		s.shut(codeRestart, restartReason, false)
 	}
+}
+
+// execute runs op and, after a mutation, those whose turn it then is.
+func (op *operation) execute() {
+	if op.kind == gqlx.Mutation {
+		op.runInTurn()
+		return
+	}
+	op.run()
 }
 
 // run executes a query or mutation and sends its result.

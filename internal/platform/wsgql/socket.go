@@ -18,6 +18,7 @@ import (
 
 	"chatd/internal/platform/fanout"
 	"chatd/internal/platform/feed"
+	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
 )
@@ -42,10 +43,10 @@ const (
 // socket is one client's connection.
 //
 // One goroutine reads; when a query or mutation comes in, that goroutine
-// executes it, so operations start in the order sent and nothing waits for a
-// hand-over. A new one goes on reading if there is more to read, or as soon as
-// the operation takes long. Whoever runs on the socket's behalf holds it; with
-// the last release it leaves the registry.
+// executes it and a new one goes on reading, so operations start in the order
+// sent and nothing waits for a hand-over. After a mutation that is soon over
+// the same one reads on. Whoever runs on the socket's behalf holds it; with the
+// last release it leaves the registry.
 type socket struct {
 	srv     *Server
 	nc      net.Conn
@@ -179,23 +180,24 @@ func (s *socket) read() {
 			s.end()
 			return
 		}
-		if run := s.handle(msg); run != nil && !s.work(run) {
+		if op := s.handle(msg); op != nil && !s.work(op) {
 			return
 		}
 	}
 }
 
-// patience is how long a socket's reading waits for an operation.
+// patience is how long a socket's reading waits for a mutation.
 const patience = 2 * time.Millisecond
 
-// work runs an operation for the goroutine that reads, and says whether it
-// still is the one: while more waits to be read, or when the operation takes
-// long, another reads on.
-func (s *socket) work(run func()) (reads bool) {
-	if s.in.waits() {
+// work executes an operation for the goroutine that reads, and says whether it
+// still is the one. While a mutation is under way nobody reads, which spares
+// the hand-over, unless more waits to be read or it takes long. Queries need
+// deep stacks, which a socket at rest should not keep.
+func (s *socket) work(op *operation) (reads bool) {
+	if op.kind != gqlx.Mutation || s.in.waits() {
 		s.hold()
 		go s.readOn()
-		s.perform(run)
+		s.perform(op)
 		return false
 	}
 	var over atomic.Bool // the one who sets it reads on
@@ -208,7 +210,7 @@ func (s *socket) work(run func()) (reads bool) {
 			s.release()
 		}
 	})
-	s.protect(run)
+	s.protect(op)
 	relief.Stop()
 	if over.CompareAndSwap(false, true) {
 		return true
@@ -217,15 +219,15 @@ func (s *socket) work(run func()) (reads bool) {
 	return false
 }
 
-// perform runs an operation beside the goroutine that reads.
-func (s *socket) perform(run func()) {
+// perform executes an operation beside the goroutine that reads.
+func (s *socket) perform(op *operation) {
 	defer s.release()
-	s.protect(run)
+	s.protect(op)
 }
 
-func (s *socket) protect(run func()) {
+func (s *socket) protect(op *operation) {
 	defer s.recovered(false)
-	run()
+	op.execute()
 }
 
 // recovered turns a panic of a goroutine that reads or runs operations into

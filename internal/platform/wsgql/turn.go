@@ -7,17 +7,17 @@ import "chatd/internal/platform/turn"
 // when the one before it has ended or, if it has a single root field, when it
 // has passed its turn: then several share a commit.
 
-// inTurn gives op its turn, or lets it wait: then it returns nil, and whoever
+// inTurn gives op its turn, or lets it wait: then it returns false, and whoever
 // passes the turn starts op. Those that wait are bounded by the slots.
-func (s *socket) inTurn(op *operation) (run func()) {
+func (s *socket) inTurn(op *operation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mutating {
 		s.mutations = append(s.mutations, op)
-		return nil
+		return false
 	}
 	s.mutating = true
-	return op.runInTurn
+	return true
 }
 
 // runInTurn runs op, and then those whose turn it is.
@@ -35,7 +35,7 @@ func (op *operation) runInTurn() {
 func (op *operation) pass() {
 	if next := op.yield(); next != nil {
 		op.sock.hold()
-		go op.sock.perform(next.runInTurn)
+		go op.sock.perform(next)
 	}
 }
 
