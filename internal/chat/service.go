@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -16,7 +17,7 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// Deps are what a Service works with; all are required.
+// Deps are what a Service works with; all but Crier are required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -24,6 +25,8 @@ type Deps struct {
 	// node and for ever.
 	Secret []byte
 	Log    zerolog.Logger
+	// Crier reaches the other nodes; nil where there are none.
+	Crier Crier
 }
 
 // Config tunes a Service; zero values are the defaults.
@@ -46,8 +49,13 @@ type Service struct {
 	standing *lru.Cache[standingKey, standing]
 	hub      *fanout.Hub[ids.Conversation, *Event]
 	tail     *tail
+	live     *live
 	typists  *typists
 	viewers  *followers
+
+	// Those who type at other nodes. Their node ends it or repeats it; it ends
+	// here by itself if that node is gone.
+	strangers *typists
 }
 
 type standingKey struct {
@@ -84,9 +92,11 @@ func New(deps Deps, cfg Config) *Service {
 	}
 	s := &Service{Deps: deps, cfg: cfg, standing: cache, hub: fanout.NewHub[ids.Conversation, *Event]()}
 	s.viewers = newFollowers(s.hub)
+	s.live = newLive(deps.Crier)
 	s.typists = newTypists(s.cfg.TypingFor, s.signal)
+	s.strangers = newTypists(s.cfg.TypingFor, func(k standingKey, typing bool) { s.dispatchSignal(k, typing) })
 	s.tail = newTail(deps.Store, s.dispatch, cfg.Check, deps.Log)
-	deps.Store.OnCommit(s.tail.push)
+	deps.Store.OnCommit(s.committed)
 	return s
 }
 
@@ -98,6 +108,10 @@ func (s *Service) Start(ctx context.Context) error { return s.tail.start(ctx) }
 // before it.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.typists.stop()
+	defer s.strangers.stop()
+	var telling sync.WaitGroup
+	telling.Go(func() { s.live.run(ctx) })
+	defer telling.Wait()
 	return s.tail.run(ctx)
 }
 

@@ -22,10 +22,16 @@ func (s *Service) SetTyping(ctx context.Context, viewer ids.User, id ids.Convers
 	return nil
 }
 
-// signal hands a typing signal to this node's listeners.
+// signal hands a typing signal of this node to all listeners.
 func (s *Service) signal(k standingKey, typing bool) {
+	s.live.tell(s.dispatchSignal(k, typing))
+}
+
+// dispatchSignal hands a typing signal to this node's listeners.
+func (s *Service) dispatchSignal(k standingKey, typing bool) *Event {
 	e := &Event{Kind: TypingChanged, Conversation: k.conversation, Typing: &Typing{User: k.user, Typing: typing}}
 	s.hub.Publish(k.conversation, e)
+	return e
 }
 
 // maxTypists bounds who is remembered as typing on a node; beyond it nobody

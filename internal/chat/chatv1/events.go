@@ -1,0 +1,109 @@
+package chatv1
+
+import (
+	"time"
+
+	"chatd/internal/platform/ids"
+)
+
+// Topic is the topic of all events of this package. Their key is the
+// conversation's id; an envelope's Pos is the event's position among all of
+// chat's events, without gaps, and 0 for a signal.
+const Topic = "chat"
+
+// The names of events.
+const (
+	MessageAddedName        = "chat.message_added.v1"
+	MessageChangedName      = "chat.message_changed.v1"
+	MembershipChangedName   = "chat.membership_changed.v1"
+	ConversationChangedName = "chat.conversation_changed.v1"
+	ReceiptChangedName      = "chat.receipt_changed.v1"
+	TypingChangedName       = "chat.typing_changed.v1"
+)
+
+// Change is what all events say. Rev numbers the changes of one conversation;
+// a receipt and a signal have none. LastOrd is the number of messages in the
+// conversation, without system messages, after the event.
+type Change struct {
+	ConversationID ids.Conversation `json:"conversationId"`
+	Rev            int64            `json:"rev,omitempty"`
+	LastOrd        int64            `json:"lastOrd"`
+}
+
+// MessageAdded says that a message was sent.
+type MessageAdded struct {
+	Change
+
+	Message Message `json:"message"`
+}
+
+// MessageChanged says that a message was edited or deleted, and what it is
+// after the newest of its changes.
+type MessageChanged struct {
+	Change
+
+	Message Message `json:"message"`
+}
+
+// MembershipChanged says that somebody has come, gone, or got another role.
+type MembershipChanged struct {
+	Change
+
+	UserID ids.User `json:"userId"`
+	// What is JOINED, LEFT, REMOVED or ROLE; there may be more.
+	What    string   `json:"what"`
+	Role    string   `json:"role"` // after it; the last one held when it ends
+	ActorID ids.User `json:"actorId"`
+}
+
+// ConversationChanged says that a conversation was made or has other settings.
+type ConversationChanged struct {
+	Change
+
+	// Joined are the first members, when the conversation was made.
+	Joined []ids.User `json:"joined,omitempty"`
+}
+
+// ReceiptChanged says how far a member has read.
+type ReceiptChanged struct {
+	Change
+
+	UserID       ids.User `json:"userId"`
+	ReadSeq      int64    `json:"readSeq"`
+	ReadOrd      int64    `json:"readOrd"`
+	DeliveredSeq int64    `json:"deliveredSeq"`
+}
+
+// TypingChanged is a signal, which is never stored and may be lost: somebody
+// writes, or has ceased to. Node names the node that he is connected to.
+type TypingChanged struct {
+	Change
+
+	UserID ids.User `json:"userId"`
+	Typing bool     `json:"typing"`
+	Node   string   `json:"node"`
+}
+
+// Message is a message as it was at the event.
+type Message struct {
+	ID        ids.Message `json:"id"`
+	Seq       int64       `json:"seq"`
+	Rev       int64       `json:"rev"`
+	Ord       int64       `json:"ord"`
+	Pos       int64       `json:"pos"` // at which it was added
+	Kind      string      `json:"kind"`
+	SenderID  ids.User    `json:"senderId"`
+	Text      string      `json:"text"`
+	Note      *Note       `json:"note,omitempty"`
+	ClientID  string      `json:"clientId,omitempty"`
+	ReplyTo   ids.Message `json:"replyTo,omitzero"`
+	CreatedAt time.Time   `json:"createdAt"`
+	EditedAt  time.Time   `json:"editedAt,omitzero"`
+	DeletedAt time.Time   `json:"deletedAt,omitzero"`
+}
+
+// Note is what a system message says.
+type Note struct {
+	Change string     `json:"change"`
+	Users  []ids.User `json:"users,omitempty"`
+}

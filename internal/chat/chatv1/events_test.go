@@ -1,0 +1,69 @@
+package chatv1_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"chatd/internal/chat/chatv1"
+	"chatd/internal/platform/ids"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestEventsKeepTheirJSON(t *testing.T) {
+	t.Parallel()
+	user, _ := ids.FromBytes[ids.User]([]byte("0123456789abcdef"))
+	conv, _ := ids.FromBytes[ids.Conversation]([]byte("fedcba9876543210"))
+	id, _ := ids.FromBytes[ids.Message]([]byte("0f1e2d3c4b5a6978"))
+	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
+	change := chatv1.Change{ConversationID: conv, Rev: 8, LastOrd: 5}
+	message := chatv1.Message{
+		ID: id, Seq: 6, Rev: 8, Ord: 5, Pos: 91, Kind: "TEXT", SenderID: user, Text: "hi", ClientID: "k",
+		ReplyTo: id, CreatedAt: at, EditedAt: at,
+	}
+	note := chatv1.Message{
+		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,
+		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
+	}
+	for name, event := range map[string]any{
+		chatv1.MessageAddedName:        chatv1.MessageAdded{Change: change, Message: message},
+		chatv1.MessageChangedName:      chatv1.MessageChanged{Change: change, Message: note},
+		chatv1.MembershipChangedName:   chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
+		chatv1.ConversationChangedName: chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
+		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{
+			Change: chatv1.Change{ConversationID: conv, LastOrd: 5}, UserID: user, ReadSeq: 6, ReadOrd: 5, DeliveredSeq: 6,
+		},
+		chatv1.TypingChangedName: chatv1.TypingChanged{
+			Change: chatv1.Change{ConversationID: conv}, UserID: user, Typing: true, Node: "n1",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := json.MarshalIndent(event, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, '\n')
+			path := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(path, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("got %s want %s %v", got, want, err)
+			}
+			back := reflect.New(reflect.TypeOf(event))
+			if err := json.Unmarshal(want, back.Interface()); err != nil || !reflect.DeepEqual(back.Elem().Interface(), event) {
+				t.Fatalf("came back as %+v %v", back.Elem(), err)
+			}
+		})
+	}
+}

@@ -1,0 +1,124 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"chatd/internal/chat/chatv1"
+	"chatd/internal/platform/bus"
+	"chatd/internal/platform/ids"
+)
+
+var errNotOurs = errors.New("chat: no event of this kind is known")
+
+// published is an event as other programs hear of it, without an ID and a
+// time. node is where a signal comes from.
+func published(e *Event, node string) bus.Envelope {
+	change := chatv1.Change{ConversationID: e.Conversation, Rev: e.Rev, LastOrd: e.LastOrd}
+	var name string
+	var event any
+	switch e.Kind {
+	case MessageAdded:
+		name, event = chatv1.MessageAddedName, chatv1.MessageAdded{Change: change, Message: publishedMessage(e.Message)}
+	case MessageChanged:
+		name, event = chatv1.MessageChangedName, chatv1.MessageChanged{Change: change, Message: publishedMessage(e.Message)}
+	case MembershipChanged:
+		m := e.Membership
+		name, event = chatv1.MembershipChangedName, chatv1.MembershipChanged{
+			Change: change, UserID: m.User, What: string(m.Change), Role: string(m.Role), ActorID: m.Actor,
+		}
+	case ConversationChanged:
+		name, event = chatv1.ConversationChangedName, chatv1.ConversationChanged{Change: change, Joined: e.Joined}
+	case ReceiptChanged:
+		r := e.Receipt
+		name, event = chatv1.ReceiptChangedName, chatv1.ReceiptChanged{
+			Change: change, UserID: r.User, ReadSeq: r.ReadSeq, ReadOrd: r.ReadOrd, DeliveredSeq: r.DeliveredSeq,
+		}
+	case TypingChanged:
+		name, event = chatv1.TypingChangedName, chatv1.TypingChanged{
+			Change: change, UserID: e.Typing.User, Typing: e.Typing.Typing, Node: node,
+		}
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // ids, numbers, texts and times only
+	}
+	return bus.Envelope{Name: name, Topic: chatv1.Topic, Key: e.Conversation.String(), Pos: e.Pos, Payload: payload}
+}
+
+func publishedMessage(m *Message) chatv1.Message {
+	out := chatv1.Message{
+		ID: m.ID, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: string(m.Kind), SenderID: m.Sender,
+		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
+	}
+	if m.Note != nil {
+		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users}
+	}
+	return out
+}
+
+// heard is the event of which another node has told, and for a signal the node.
+func heard(in bus.Envelope) (e *Event, node string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("decode %s: %w", in.Name, err)
+		}
+	}()
+	switch in.Name {
+	case chatv1.MessageAddedName:
+		v, err := decoded[chatv1.MessageAdded](in)
+		e = about(MessageAdded, in, v.Change)
+		e.Message = messageOf(v.Message, e.Conversation)
+		return e, "", err
+	case chatv1.MessageChangedName:
+		v, err := decoded[chatv1.MessageChanged](in)
+		e = about(MessageChanged, in, v.Change)
+		e.Message = messageOf(v.Message, e.Conversation)
+		return e, "", err
+	case chatv1.MembershipChangedName:
+		v, err := decoded[chatv1.MembershipChanged](in)
+		e = about(MembershipChanged, in, v.Change)
+		e.Membership = &Membership{User: v.UserID, Change: Change(v.What), Role: Role(v.Role), Actor: v.ActorID}
+		return e, "", err
+	case chatv1.ConversationChangedName:
+		v, err := decoded[chatv1.ConversationChanged](in)
+		e = about(ConversationChanged, in, v.Change)
+		e.Joined = v.Joined
+		return e, "", err
+	case chatv1.ReceiptChangedName:
+		v, err := decoded[chatv1.ReceiptChanged](in)
+		e = about(ReceiptChanged, in, v.Change)
+		e.Receipt = &Receipt{User: v.UserID, ReadSeq: v.ReadSeq, ReadOrd: v.ReadOrd, DeliveredSeq: v.DeliveredSeq}
+		return e, "", err
+	case chatv1.TypingChangedName:
+		v, err := decoded[chatv1.TypingChanged](in)
+		e = about(TypingChanged, in, v.Change)
+		e.Typing = &Typing{User: v.UserID, Typing: v.Typing}
+		return e, v.Node, err
+	default:
+		return nil, "", errNotOurs
+	}
+}
+
+func decoded[T any](in bus.Envelope) (v T, err error) {
+	err = json.Unmarshal(in.Payload, &v)
+	return v, err
+}
+
+func about(kind EventKind, in bus.Envelope, c chatv1.Change) *Event {
+	return &Event{Kind: kind, Conversation: c.ConversationID, Pos: in.Pos, Rev: c.Rev, LastOrd: c.LastOrd}
+}
+
+func messageOf(m chatv1.Message, in ids.Conversation) *Message {
+	out := &Message{
+		ID: m.ID, Conversation: in, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: MessageKind(m.Kind),
+		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
+	}
+	if m.Note != nil {
+		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users}
+	}
+	return out
+}
