@@ -21,7 +21,11 @@ func (g *graph) openEvents(ctx context.Context, a gqlx.Args) (feed.Stream, error
 	}
 	// Stock clients send the variables of their first subscription for ever,
 	// and the newest position with each connection; or the other way round.
-	after := g.feed.Further(p.User, a.String("after"), feed.ResumeFrom(ctx).Cursor)
+	given := a.String("after")
+	if a["after"] != nil && given == "" {
+		given = feed.Garbled
+	}
+	after := g.feed.Further(p.User, given, feed.ResumeFrom(ctx).Cursor)
 	return g.feed.Open(ctx, p.User, after)
 }
 

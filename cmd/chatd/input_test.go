@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -296,4 +297,59 @@ func TestOddMessagesOnASocketEndItAlone(t *testing.T) {
 		}
 	}
 	barrier(t, bystander)
+}
+
+// Half a surrogate pair is no character: made into one, two inputs would be
+// the same that are not. An empty key or cursor is not the same as none.
+func TestWhatIsNoTextOrEmptyIsNotTakenForSomethingElse(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, unlimited...)
+	ada, bob := p.register(t, "ada"), p.register(t, "bob")
+	room := p.group(t, ada, bob)
+	send := func(field, value string) string {
+		input := map[string]string{"conversationId": `"` + room + `"`, "text": `"x"`, field: value}
+		var fields []string
+		for k, v := range input {
+			fields = append(fields, `"`+k+`":`+v)
+		}
+		return `{"query":"mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { seq } } }","variables":{"i":{` +
+			strings.Join(fields, ",") + `}}}`
+	}
+	for _, field := range []string{"text", "clientId"} {
+		for _, value := range []string{`"a\ud800b"`, `"\udc00"`, `"\ud83d\u0041"`, `""`} {
+			r := p.post(t, ada.token, send(field, value))
+			if r.code() != "BAD_USER_INPUT" || strings.Contains(r.body, `"seq"`) {
+				t.Errorf("%s %s: %v", field, value, r)
+			}
+		}
+	}
+	if r := p.post(t, ada.token, send("text", `"\ud83d\ude42"`)); r.code() != "" {
+		t.Errorf("a whole pair: %v", r)
+	}
+	if n := len(p.history(t, ada, room)); n != 1 {
+		t.Errorf("%d messages are stored", n)
+	}
+	socket, err := wsclient.Open(t.Context(), p.ws(), wsclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	_ = socket.NetConn().SetDeadline(time.Now().Add(10 * time.Second))
+	if err := socket.WriteText([]byte(`{"type":"connection_init","payload":{"x":"\ud800"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = socket.ReadMessage()
+	if closed, ok := errors.AsType[*wsclient.CloseError](err); !ok || closed.Code != 4400 {
+		t.Errorf("on a socket: %v", err)
+	}
+	for _, doc := range []string{
+		`{ conversations(after: "") { edges { cursor } } }`,
+		`{ messages(conversationId: "` + room + `", before: "") { edges { cursor } } }`,
+		`{ messages(conversationId: "` + room + `", after: "") { edges { cursor } } }`,
+		`{ events(after: "") { edges { cursor } } }`,
+	} {
+		if r := p.ask(t, ada.token, doc, nil); r.code() != "BAD_USER_INPUT" {
+			t.Errorf("%s: %v", doc, r)
+		}
+	}
 }

@@ -35,6 +35,7 @@ func TestACursorThatCannotBeFollowedResetsTheStream(t *testing.T) {
 	type row struct{ cursor, reason, code string }
 	table := map[string]row{
 		"made up":               {"AAAABBBBCCCC", "UNKNOWN", "BAD_USER_INPUT"},
+		"empty":                 {"", "UNKNOWN", "BAD_USER_INPUT"},
 		"no cursor at all":      {`x"y\`, "UNKNOWN", "BAD_USER_INPUT"},
 		"one bit changed":       {string(wrong), "UNKNOWN", "BAD_USER_INPUT"},
 		"cut off":               {good[:len(good)-4], "UNKNOWN", "BAD_USER_INPUT"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -83,16 +84,24 @@ func onlySockets(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "Only WebSocket handshakes here, subprotocol "+wsgql.Protocol+".", http.StatusUpgradeRequired)
 }
 
-// limited bounds how often one user, or one network that has not signed in,
-// may ask over HTTP.
-func (f *face) limited(next http.Handler) http.Handler {
+// requests bounds how often one user, or one network that has not signed in,
+// may ask, over HTTP and WebSocket together.
+func requests(limiter limit.Limiter) func(context.Context) (time.Duration, bool) {
 	rate := limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key := "http.network/" + principal.ClientFrom(r.Context()).Network()
-		if p, ok := principal.From(r.Context()); ok {
-			key = "http.user/" + p.User.String()
+	return func(ctx context.Context) (time.Duration, bool) {
+		key := "requests.network/" + principal.ClientFrom(ctx).Network()
+		if p, ok := principal.From(ctx); ok {
+			key = "requests.user/" + p.User.String()
 		}
-		if wait, ok := f.limiter.Allow(r.Context(), key, rate); !ok {
+		return limiter.Allow(ctx, key, rate)
+	}
+}
+
+// limited applies that to what comes over HTTP.
+func (f *face) limited(next http.Handler) http.Handler {
+	allow := requests(f.limiter)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait, ok := allow(r.Context()); !ok {
 			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
 			return
 		}

@@ -275,6 +275,25 @@ func TestCompressionIsNotNegotiated(t *testing.T) {
 	}
 }
 
+// HTTP and all of a user's sockets draw on one budget.
+func TestRequestsAreCountedOverAllWaysTogether(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t)
+	ada, bob := p.register(t, "ada"), p.register(t, "bob")
+	one, two := p.dial(t, ada), p.dial(t, ada)
+	for n := range 800 { // the budget is 400, and 100 more each second
+		if r := askSocket(t, []*wsclient.Conn{one, two}[n%2], "{ viewer { user { id } } }", nil); strings.Contains(r, "RATE_LIMITED") {
+			break
+		}
+	}
+	if r := p.ask(t, ada.token, "{ viewer { user { id } } }", nil); r.code() != "RATE_LIMITED" || r.status != 429 {
+		t.Errorf("over HTTP, after the sockets took it all: %v", r)
+	}
+	if r := p.ask(t, bob.token, "{ viewer { user { id } } }", nil); r.code() != "" {
+		t.Errorf("somebody else: %v", r)
+	}
+}
+
 func TestSubscriptionsAreBoundedAndAFloodIsRefused(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t)

@@ -21,7 +21,7 @@ func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, 
 		AllowedOrigins: cfg.Network.AllowedOrigins,
 		InitBytes:      int64(l.MaxInitFrame), MessageBytes: int64(l.MaxFrame),
 		UnsentBytes: l.MaxUnsent, Subscriptions: l.MaxSubscriptions, SocketsPerUser: l.MaxSocketsPerUser,
-		Unlimited: l.RateLimits == Off,
+		Unlimited: l.RateLimits == Off, Requests: requests(limiter),
 	})
 }
 

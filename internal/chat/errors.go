@@ -10,7 +10,7 @@ var (
 	ErrNoUser          = errs.New(errs.NotFound, "chat.no_user", "No such user.")
 	ErrMembershipEnded = errs.New(errs.NotFound, "chat.membership_ended", "You are no longer in this conversation.", errs.Reason("MEMBERSHIP_ENDED"))
 	ErrText            = errs.New(errs.BadInput, "chat.text", "A text has 1 to 10,000 characters and no control characters.")
-	ErrClientID        = errs.New(errs.BadInput, "chat.client_id", "A clientId has at most 64 characters.")
+	ErrClientID        = errs.New(errs.BadInput, "chat.client_id", "A clientId has 1 to 64 characters, and no NUL among them.")
 	ErrName            = errs.New(errs.BadInput, "chat.name", "A name has 1 to 100 printable characters.")
 	ErrDescription     = errs.New(errs.BadInput, "chat.description", "A description has at most 1,000 characters.")
 	ErrTooManyMembers  = errs.New(errs.BadInput, "chat.too_many_members", "A conversation has at most 5,000 members.")

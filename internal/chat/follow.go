@@ -256,6 +256,15 @@ func (w *following) Offer(e *Event) bool {
 	return true
 }
 
+// fewListeners are served before their event's sender is answered: that takes
+// less time than waking another thread.
+const fewListeners = 128
+
+// quick says whether few hear of the event.
+func (s *Service) quick(e *Event) bool {
+	return len(e.Joined) <= fewListeners && s.hub.Subscribers(e.Conversation) <= fewListeners
+}
+
 // dispatch hands one committed event to this node's listeners. It is called
 // in position order, never twice at once.
 func (s *Service) dispatch(e *Event) {

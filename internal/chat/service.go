@@ -95,7 +95,7 @@ func New(deps Deps, cfg Config) *Service {
 	s.live = newLive(deps.Crier)
 	s.typists = newTypists(s.cfg.TypingFor, s.signal)
 	s.strangers = newTypists(s.cfg.TypingFor, func(k standingKey, typing bool) { s.dispatchSignal(k, typing) })
-	s.tail = newTail(deps.Store, s.dispatch, cfg.Check, deps.Log)
+	s.tail = newTail(deps.Store, s.dispatch, s.quick, cfg.Check, deps.Log)
 	deps.Store.OnCommit(s.committed)
 	return s
 }

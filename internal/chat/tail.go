@@ -16,6 +16,7 @@ import (
 type tail struct {
 	store   Journal
 	deliver func(*Event)
+	quick   func(*Event) bool // says whether deliver is soon over
 	check   time.Duration
 	log     zerolog.Logger
 
@@ -41,13 +42,15 @@ const (
 	tailLimit = time.Second // a node that cannot read for longer says so
 )
 
-func newTail(store Journal, deliver func(*Event), check time.Duration, log zerolog.Logger) *tail {
-	return &tail{store: store, deliver: deliver, check: check, log: log, wake: make(chan struct{}, 1)}
+func newTail(
+	store Journal, deliver func(*Event), quick func(*Event) bool, check time.Duration, log zerolog.Logger,
+) *tail {
+	return &tail{store: store, deliver: deliver, quick: quick, check: check, log: log, wake: make(chan struct{}, 1)}
 }
 
 // push takes a commit's events. It never blocks.
 func (t *tail) push(events []*Event) {
-	if len(events) == 1 && t.now(events[0]) {
+	if len(events) == 1 && t.quick(events[0]) && t.now(events[0]) {
 		return
 	}
 	t.mu.Lock()
@@ -66,8 +69,9 @@ func (t *tail) push(events []*Event) {
 }
 
 // now delivers an event on the committer's goroutine, which spares a lone
-// message the hand-over to another thread. False says that something comes
-// before it, or that others are delivering.
+// message the hand-over to another thread. It holds up the answer and other
+// commits, so only what is quick goes this way. False says that something
+// comes before it, or that others are delivering.
 func (t *tail) now(e *Event) bool {
 	if !t.delivering.TryLock() {
 		return false
@@ -79,8 +83,8 @@ func (t *tail) now(e *Event) bool {
 	if behind || e.Pos != t.last+1 {
 		return false
 	}
-	t.last = e.Pos
 	t.deliver(e)
+	t.last = e.Pos
 	return true
 }
 

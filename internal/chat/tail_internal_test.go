@@ -72,7 +72,7 @@ func tailing(t *testing.T, j *journal) (*tail, func() []int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, e.Pos)
-	}, 500*time.Millisecond, zerolog.Nop())
+	}, func(*Event) bool { return true }, 500*time.Millisecond, zerolog.Nop())
 	ctx, stop := context.WithCancel(t.Context())
 	if err := tl.start(ctx); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,8 @@ func TestALoneEventIsDeliveredByItsCommitter(t *testing.T) {
 	t.Parallel()
 	j := &journal{}
 	var got []int64
-	tl := newTail(j, func(e *Event) { got = append(got, e.Pos) }, time.Hour, zerolog.Nop())
+	tl := newTail(j, func(e *Event) { got = append(got, e.Pos) },
+		func(e *Event) bool { return e.Pos != 6 }, time.Hour, zerolog.Nop())
 	if err := tl.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +146,8 @@ func TestALoneEventIsDeliveredByItsCommitter(t *testing.T) {
 	tl.turn(t.Context(), nil, false)
 	wantAll(t, got, 1, 4)
 	tl.push(j.commit(1))
+	wantAll(t, got, 1, 5)
+	tl.push(j.commit(1)) // this one is not quick
 	wantAll(t, got, 1, 5)
 }
 

@@ -38,6 +38,9 @@ func (m *Mutation) SendMessage(ctx context.Context, args struct{ Input SendMessa
 		return nil, err
 	}
 	in := chat.SendInput{Conversation: conv, Sender: who, Text: args.Input.Text, ClientID: str(args.Input.ClientID)}
+	if args.Input.ClientID != nil && in.ClientID == "" {
+		return nil, chat.ErrClientID.With(errs.Field("input.clientId"))
+	}
 	if id := args.Input.ReplyToID; id != nil {
 		var ok bool
 		if in.ReplyTo, ok = ids.ParseMessage(string(*id)); !ok {

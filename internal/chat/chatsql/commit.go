@@ -28,7 +28,7 @@ type head struct {
 
 // commit is one job's work: it takes numbers from the position and the heads,
 // gathers the events that they were given to, and writes the counters back in
-// finish. It is the lane's goroutine's alone.
+// finish. It belongs to whoever holds the lane.
 type commit struct {
 	s      *Store
 	tx     *sqldb.Tx

@@ -87,8 +87,16 @@ func (h *Hub[K, E]) Publish(k K, e E) int {
 	if t == nil {
 		return 0
 	}
+	taken, empty := t.publish(e)
+	if empty {
+		h.free(t)
+	}
+	return taken
+}
+
+func (t *topic[K, E]) publish(e E) (taken int, empty bool) {
 	t.mu.Lock()
-	taken := 0
+	defer t.mu.Unlock()
 	for i := 0; i < len(t.subs); {
 		if t.subs[i].to.Offer(e) {
 			taken++
@@ -97,12 +105,21 @@ func (h *Hub[K, E]) Publish(k K, e E) int {
 		}
 		t.remove(t.subs[i]) // another one is at i now
 	}
-	empty := len(t.subs) == 0
-	t.mu.Unlock()
-	if empty {
-		h.free(t)
+	return taken, len(t.subs) == 0
+}
+
+// Subscribers returns how many there are of k.
+func (h *Hub[K, E]) Subscribers(k K) int {
+	sh := h.shard(k)
+	sh.mu.RLock()
+	t := sh.topics[k]
+	sh.mu.RUnlock()
+	if t == nil {
+		return 0
 	}
-	return taken
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.subs)
 }
 
 // Unsubscribe ends the subscription, in constant time; more than one call

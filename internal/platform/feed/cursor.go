@@ -56,6 +56,10 @@ func NewCodec(secret []byte, now func() time.Time) (*Codec, error) {
 	return &Codec{aead: aead, nonces: sync.Pool{New: keyed}, now: now}, nil
 }
 
+// Garbled is a cursor that resumes nothing: what stands for one that was given
+// and is empty.
+const Garbled = "."
+
 const (
 	cursorVersion = 1
 	nonceLen      = 12

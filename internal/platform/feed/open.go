@@ -66,10 +66,14 @@ func (s *stream) CatchUp(ctx context.Context, emit func([]Item) error) error {
 			return err
 		}
 		missed, err := s.all.missed(ctx, s.feed.id, at, to)
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, ErrTooMany):
+			// It reads more slowly than things happen.
+			at, err = to, emit([]Item{s.own(&Reset{Reason: TooMany}, to), s.own(&CaughtUp{}, to)})
+		case err == nil:
+			at, err = s.replay(ctx, at, to, missed, emit)
 		}
-		if at, err = s.replay(ctx, at, to, missed, emit); err != nil {
+		if err != nil {
 			return err
 		}
 	}

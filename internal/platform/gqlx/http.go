@@ -151,6 +151,9 @@ func decodeRequest(body []byte) (Request, *faulty) {
 	if !utf8.Valid(body) {
 		return Request{}, malformed("The body is not UTF-8.")
 	}
+	if !Paired(body) {
+		return Request{}, malformed("The body has half a surrogate pair, which is no character.")
+	}
 	body = bytes.TrimLeft(body, " \t\r\n")
 	switch {
 	case len(body) == 0:
@@ -196,7 +199,7 @@ func fromQuery(u *url.URL) (Request, *faulty) {
 	}
 	req := Request{Query: q.Get("query"), OperationName: q.Get("operationName")}
 	for name, dst := range map[string]*map[string]any{"variables": &req.Variables, "extensions": &req.Extensions} {
-		if !object(json.RawMessage(q.Get(name)), dst) || !utf8.ValidString(q.Get(name)) {
+		if v := q.Get(name); !object(json.RawMessage(v), dst) || !utf8.ValidString(v) || !Paired([]byte(v)) {
 			return Request{}, malformed(name + " must be a JSON object.")
 		}
 	}

@@ -31,14 +31,22 @@ type Slice struct {
 }
 
 // Check turns arguments into a Slice. It returns errs.ErrBadInput with the
-// field for a size out of 1 to Max and for first together with last.
+// field for a size out of 1 to Max and for first together with last, and
+// errs.ErrBadCursor for an empty cursor.
 func (a Args) Check() (Slice, error) {
 	s := Slice{Limit: Default}
-	if a.After != nil {
-		s.After = *a.After
-	}
-	if a.Before != nil {
-		s.Before = *a.Before
+	for _, c := range []struct {
+		name  string
+		given *string
+		to    *string
+	}{{"after", a.After, &s.After}, {"before", a.Before, &s.Before}} {
+		if c.given == nil {
+			continue
+		}
+		if *c.given == "" { // not the beginning: whoever has lost his cursor must be told
+			return Slice{}, errs.ErrBadCursor.With(errs.Field(c.name))
+		}
+		*c.to = *c.given
 	}
 	switch {
 	case a.First != nil && a.Last != nil:

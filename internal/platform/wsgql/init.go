@@ -33,7 +33,9 @@ func (p *initPayload) resume() (r feed.Resume, err error) {
 	switch {
 	case len(p.Resume) == 0 || string(p.Resume) == "null":
 	case p.Resume[0] == '"':
-		err = json.Unmarshal(p.Resume, &r.Cursor)
+		if err = json.Unmarshal(p.Resume, &r.Cursor); r.Cursor == "" {
+			r.Cursor = feed.Garbled
+		}
 	default:
 		var o struct {
 			Cursor string           `json:"cursor"`

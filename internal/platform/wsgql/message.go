@@ -99,7 +99,7 @@ func (s *socket) receive() (*message, error) {
 	if !utf8.Valid(buf.Bytes()) {
 		return nil, errNotUTF8
 	}
-	if m, ok := messageOf(buf.Bytes()); ok {
+	if m, ok := messageOf(buf.Bytes()); ok && gqlx.Paired(buf.Bytes()) {
 		return &m, nil // its payload was copied by encoding/json
 	}
 	return nil, nil

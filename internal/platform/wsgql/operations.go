@@ -81,6 +81,10 @@ func (s *socket) handle(m *message) *operation {
 			s.refuse(*m.ID, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
 			return nil
 		default:
+			if wait, ok := s.request(); !ok {
+				s.refuse(*m.ID, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
+				return nil
+			}
 			return s.subscribe(*m.ID, m.Payload)
 		}
 	default:
@@ -92,6 +96,17 @@ func (s *socket) handle(m *message) *operation {
 		s.shut(codeTryLater, "Too many messages", false)
 	}
 	return nil
+}
+
+// request counts an operation of whoever has signed in.
+func (s *socket) request() (retryAfter time.Duration, ok bool) {
+	if s.srv.cfg.Unlimited || s.srv.cfg.Requests == nil {
+		return 0, true
+	}
+	s.mu.Lock()
+	ctx := s.ctx
+	s.mu.Unlock()
+	return s.srv.cfg.Requests(ctx)
 }
 
 var pongFrame = appendText(nil, []byte(`{"type":"pong"}`)) //nolint:gochecknoglobals // Constant bytes.

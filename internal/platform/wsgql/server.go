@@ -68,6 +68,9 @@ type Config struct {
 	SocketsPerNetwork int        // 256 that nobody has signed in on
 	ConnectRate       limit.Rate // 600 at once, 20 a second, a network
 	MessageRate       limit.Rate // 400 at once, 100 a second, a socket
+	// Requests counts an operation of whoever asks, as it does elsewhere; nil
+	// counts nothing.
+	Requests func(ctx context.Context) (retryAfter time.Duration, ok bool)
 }
 
 func (c Config) withDefaults() Config {
