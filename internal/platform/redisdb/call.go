@@ -24,10 +24,12 @@ func (d *DB) call(ctx context.Context, fn func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	err := d.bounded(within, fn)
-	if _, reply := rueidis.IsRedisErr(err); err == nil || reply {
-		// An error reply is quick: who wants to know whether the server can
-		// work has the probe.
+	if err == nil {
 		d.health.answered(false)
+	}
+	// An error reply is quick and may be about this call alone: whether the
+	// server can work, the probe finds out.
+	if err == nil || isReply(err) {
 		d.metrics.seconds.Observe(time.Since(begun).Seconds())
 		return err
 	}
@@ -35,8 +37,14 @@ func (d *DB) call(ctx context.Context, fn func(context.Context) error) error {
 		return ctx.Err() // the caller has gone; that says nothing of Redis
 	}
 	d.metrics.failed.Inc()
-	d.health.failed(err)
+	d.health.failed(err, false)
 	return fmt.Errorf("%w: %w", ErrAway, err)
+}
+
+// isReply says whether err is what the server has answered.
+func isReply(err error) bool {
+	_, ok := rueidis.IsRedisErr(err)
+	return ok
 }
 
 // bounded runs fn on a goroutine that it leaves behind when ctx ends: the
@@ -96,8 +104,9 @@ func (b *breaker) why() error {
 	return b.cause
 }
 
-func (b *breaker) failed(err error) {
-	if int(b.row.Add(1)) < b.failures && !b.away.Load() {
+// failed counts a failure. A sure one is enough for Redis to be away.
+func (b *breaker) failed(err error, sure bool) {
+	if int(b.row.Add(1)) < b.failures && !sure && !b.away.Load() {
 		return
 	}
 	b.mu.Lock()

@@ -35,7 +35,8 @@ type Config struct {
 	// MaxInFlight is how many calls may be under way (256). Further ones wait
 	// for their turn, within Timeout.
 	MaxInFlight int
-	// Failures in a row after which Redis is away (3).
+	// Failures in a row after which Redis is away (3). When it says itself
+	// that it cannot work, one probe is enough.
 	Failures int
 	// ProbeEvery is how often Run looks (500 ms).
 	ProbeEvery time.Duration
@@ -179,7 +180,7 @@ func (d *DB) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			d.health.failed(err)
+			d.health.failed(err, isReply(err))
 		default:
 			d.health.answered(true)
 		}
