@@ -150,6 +150,9 @@ func plain(err error, within time.Duration) error {
 // Name returns a key or channel of this server's own.
 func (d *DB) Name(of string) string { return d.cfg.Prefix + ":" + of }
 
+// Timeout is how long a call takes at most.
+func (d *DB) Timeout() time.Duration { return d.cfg.Timeout }
+
 // Health returns nil, or ErrAway with the reason. It asks nobody.
 func (d *DB) Health(context.Context) error {
 	if why := d.health.why(); why != nil {

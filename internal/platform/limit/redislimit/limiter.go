@@ -75,13 +75,14 @@ return after`
 
 // Allow takes one from key's budget, on this node and on all together. It
 // takes as long as a call of redisdb at most, also when the caller has gone:
-// who leaves before the answer pays all the same.
+// who leaves before the answer pays all the same. retryAfter may be too long
+// by as much.
 func (l *Limiter) Allow(ctx context.Context, key string, r limit.Rate) (time.Duration, bool) {
 	if r.Unlimited() {
 		return 0, true
 	}
 	if after, ok := l.own.Allow(ctx, key, r); !ok {
-		return after, false
+		return l.late(after, r), false
 	}
 	after := l.ask(ctx, key, r, "1")
 	if after > 0 {
@@ -96,10 +97,20 @@ func (l *Limiter) Check(ctx context.Context, key string, r limit.Rate) (time.Dur
 		return 0, true
 	}
 	if after, ok := l.own.Check(ctx, key, r); !ok {
-		return after, false
+		return l.late(after, r), false
 	}
 	after := l.ask(ctx, key, r, "0")
 	return after, after == 0
+}
+
+// late is when Redis too will let somebody pass whom this process refuses
+// without asking it: it has counted him up to a call's time later, but never
+// has anybody wait for more than Per.
+func (l *Limiter) late(after time.Duration, r limit.Rate) time.Duration {
+	if l.alone.Load() {
+		return after
+	}
+	return max(after, min(after+l.deps.Redis.Timeout(), r.Per))
 }
 
 // ask returns what Redis says, and 0 when it is away: the process's own

@@ -216,6 +216,30 @@ func TestAClockThatGoesBackIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestRetryAfterIsLateEnoughForRedisToo(t *testing.T) {
+	t.Parallel()
+	s := redisdbtest.Start(t)
+	a := nodeAt(t, s.URL(), "chatd", 200*time.Millisecond)
+	tight := limit.Rate{Burst: 1, Per: 500 * time.Millisecond}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			key := redisdbtest.Prefix()
+			s.Do(t, "PING") // so that Redis is not equally quick every time
+			a.Allow(t.Context(), key, tight)
+			wait, ok := a.Allow(t.Context(), key, tight)
+			if ok || wait > tight.Per {
+				t.Errorf("%s %v", wait, ok)
+			}
+			<-time.After(wait)
+			if wait, ok := a.Allow(t.Context(), key, tight); !ok {
+				t.Errorf("refused after retryAfter, for %s more", wait)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestNothingIsKeptForEver(t *testing.T) {
 	t.Parallel()
 	s := redisdbtest.Start(t)
