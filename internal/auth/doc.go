@@ -12,6 +12,9 @@
 // login.go, refresh.go, sessions.go for the use cases; verify.go is what
 // every request passes, revoke.go how the end of a session gets there.
 //
+// Other nodes read in the store what has ended; authredis only tells them
+// sooner.
+//
 // It does not know what somebody looks like to others (user does), holds no
 // sockets (it tells OnEnded) and speaks neither GraphQL nor SQL.
 package auth

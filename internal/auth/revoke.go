@@ -19,10 +19,11 @@ type revocations struct {
 	turn  chan struct{} // of one: who reads
 	pos   int64         // of the last entry read; belongs to who has the turn
 	tell  func([]ids.Session)
+	share func([]ids.Session)
 }
 
 func newRevocations(now time.Time) revocations {
-	return revocations{base: now, turn: make(chan struct{}, 1), tell: func([]ids.Session) {}}
+	return revocations{base: now, turn: make(chan struct{}, 1), tell: func([]ids.Session) {}, share: func([]ids.Session) {}}
 }
 
 func (r *revocations) begin(pos int64) { r.pos = pos }
@@ -81,7 +82,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 			}
 			gone = append(gone, e.SessionID)
 		}
-		s.ended(gone)
+		s.Hear(gone)
 		if len(changes) < changesPage {
 			s.revoked.until.Store(int64(begun))
 			return nil
@@ -89,9 +90,20 @@ func (s *Service) catchUp(ctx context.Context) error {
 	}
 }
 
-// ended makes the end of sessions final on this node: no token of theirs is
-// good and their sockets are told, when it returns.
+// ended makes the end of sessions that this node has ended final here, and
+// has the other nodes told.
 func (s *Service) ended(sessions []ids.Session) {
+	s.Hear(sessions)
+	if len(sessions) > 0 {
+		s.revoked.share(sessions)
+	}
+}
+
+// Hear makes the end of sessions final on this node: no token of theirs is
+// good and their sockets are told, when it returns. Other nodes are heard of
+// sessions that have ended in the store; of one that has not, the sockets are
+// told all the same, and its tokens stay good. It reads nothing.
+func (s *Service) Hear(sessions []ids.Session) {
 	if len(sessions) == 0 {
 		return
 	}

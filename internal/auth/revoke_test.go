@@ -125,6 +125,35 @@ func TestRunReadsWhatEndedElsewhere(t *testing.T) {
 	})
 }
 
+func TestWhatEndsHereIsSharedOnceAndWhatIsHeardIsNot(t *testing.T) {
+	each(t, func(t *testing.T, a *authtest.House) {
+		b := authtest.New(t, a.Store, func(_ *auth.Deps, c *auth.Config) { c.Now = a.Clock.Now })
+		var here, there []ids.Session
+		a.OnEndedHere(func(list []ids.Session) { here = append(here, list...) })
+		b.OnEndedHere(func(list []ids.Session) { there = append(there, list...) })
+		in := a.Register(t)
+		b.Caller(t, in)
+		if err := a.Logout(t.Context(), a.Caller(t, in)); err != nil {
+			t.Fatal(err)
+		}
+		if len(here) != 1 || here[0] != in.Session.ID {
+			t.Fatalf("shared %v", here)
+		}
+		b.Hear(here)
+		dead(t, b, in)
+		for _, h := range []*authtest.House{a, b} {
+			h.Clock.Add(2 * time.Second)
+			stay := h.Register(t)
+			h.Caller(t, stay) // reads the log
+			h.Hear([]ids.Session{stay.Session.ID})
+			h.Caller(t, stay) // a lie ends nothing
+		}
+		if len(here) != 1 || len(there) != 0 {
+			t.Errorf("what was read or heard is shared again: %v %v", here, there)
+		}
+	})
+}
+
 // cutOff is a storage whose change log can be made out of reach.
 type cutOff struct {
 	log   auth.Changes

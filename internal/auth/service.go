@@ -144,6 +144,13 @@ func New(deps Deps, cfg Config) *Service {
 // more than once. Before Start only.
 func (s *Service) OnEnded(f func([]ids.Session)) { s.revoked.tell = f }
 
+// OnEndedHere has f told of sessions that were ended on this node, once each
+// and after their commit, so that other nodes can Hear of them before they
+// read it. f must not block, may be called at once by several goroutines, and
+// may lose what it is told: the other nodes read it within PollEvery. Before
+// Start only.
+func (s *Service) OnEndedHere(f func([]ids.Session)) { s.revoked.share = f }
+
 // Start makes or loads the signing keys and finds where the revocations are
 // to be read from. Keys that were sealed with another secret are an error.
 func (s *Service) Start(ctx context.Context) error {

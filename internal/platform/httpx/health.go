@@ -33,13 +33,15 @@ type Health struct {
 }
 
 type check struct {
-	name string
-	run  func(ctx context.Context) error
+	name     string
+	optional bool
+	run      func(ctx context.Context) error
 }
 
 type result struct {
-	name string
-	ok   bool
+	name     string
+	optional bool
+	ok       bool
 }
 
 // HealthConfig says who is told what.
@@ -55,6 +57,7 @@ const (
 	stateReady    = "ready"
 	stateDraining = "draining"
 	stateFailing  = "failing"
+	stateDegraded = "degraded"
 )
 
 // NewHealth returns the registry of a process that is starting.
@@ -66,9 +69,20 @@ func NewHealth(log zerolog.Logger, cfg HealthConfig) *Health {
 // many ask, and fails when it takes more than 2 s; it must respect its
 // context.
 func (h *Health) Add(name string, run func(ctx context.Context) error) {
+	h.add(check{name: name, run: run})
+}
+
+// AddOptional registers a dependency that the process does without: while it
+// fails, readiness is "degraded" and still 200. It is not logged here, but by
+// whoever does without it.
+func (h *Health) AddOptional(name string, run func(ctx context.Context) error) {
+	h.add(check{name: name, optional: true, run: run})
+}
+
+func (h *Health) add(c check) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.checks = append(h.checks, check{name, run})
+	h.checks = append(h.checks, c)
 }
 
 // Ready says that the process has started.
@@ -88,8 +102,8 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
-// ReadyHandler answers /readyz: 200 when the process may take traffic, else
-// 503, with each dependency by name to those who may know.
+// ReadyHandler answers /readyz: 200 when the process may take traffic, also
+// without what is optional, else 503, with each dependency by name to those who may know.
 func (h *Health) ReadyHandler(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	state, checks := h.state, h.checks
@@ -99,9 +113,16 @@ func (h *Health) ReadyHandler(w http.ResponseWriter, r *http.Request) {
 	named := make(map[string]string, len(results))
 	for _, c := range results {
 		named[c.name] = "ok"
-		if !c.ok {
-			named[c.name] = "failing"
+		switch {
+		case c.ok:
+		case c.optional:
+			named[c.name] = stateDegraded
 			if state == stateReady {
+				state = stateDegraded
+			}
+		default:
+			named[c.name] = stateFailing
+			if state == stateReady || state == stateDegraded {
 				state = stateFailing
 			}
 		}
@@ -111,7 +132,7 @@ func (h *Health) ReadyHandler(w http.ResponseWriter, r *http.Request) {
 		body["checks"] = named
 	}
 	status := http.StatusOK
-	if state != stateReady {
+	if state != stateReady && state != stateDegraded {
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, body)
@@ -133,9 +154,10 @@ func (h *Health) round(ctx context.Context, checks []check) []result {
 	for i, c := range checks {
 		wg.Go(func() {
 			err := c.run(ctx)
-			results[i] = result{c.name, err == nil}
+			results[i] = result{c.name, c.optional, err == nil}
 			before := i >= len(h.last) || h.last[i].ok
 			switch {
+			case c.optional:
 			case err != nil && before:
 				h.log.Warn().Err(err).Str("check", c.name).Msg("dependency fails")
 			case err == nil && !before:

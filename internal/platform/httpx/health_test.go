@@ -85,6 +85,50 @@ func TestReadinessFollowsTheProcessAndItsDependencies(t *testing.T) {
 	})
 }
 
+func TestWithoutWhatIsOptionalAProcessIsDegradedAndReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := new(strings.Builder)
+		h := httpx.NewHealth(zerolog.New(log), httpx.HealthConfig{})
+		var redis, store atomic.Pointer[error]
+		down := errors.New("down")
+		check := func(of *atomic.Pointer[error]) func(context.Context) error {
+			return func(context.Context) error {
+				if err := of.Load(); err != nil {
+					return *err
+				}
+				return nil
+			}
+		}
+		h.AddOptional("redis", check(&redis))
+		h.Add("store", check(&store))
+		h.AddOptional("mail", check(&redis))
+		expect := func(status int, state, redis, store string) {
+			t.Helper()
+			<-time.After(time.Second)
+			code, got := ready(t, h, loopback)
+			if code != status || got.Status != state || got.Checks["redis"] != redis || got.Checks["store"] != store {
+				t.Errorf("%d %+v", code, got)
+			}
+		}
+		redis.Store(&down)
+		expect(503, "starting", "degraded", "ok")
+		h.Ready()
+		expect(200, "degraded", "degraded", "ok")
+		if log.Len() != 0 {
+			t.Errorf("log: %s", log)
+		}
+		store.Store(&down)
+		expect(503, "failing", "degraded", "failing")
+		store.Store(nil)
+		redis.Store(nil)
+		expect(200, "ready", "ok", "ok")
+		redis.Store(&down)
+		h.Drain()
+		expect(503, "draining", "degraded", "ok")
+	})
+}
+
 func TestACheckThatHangsFailsAfterTwoSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

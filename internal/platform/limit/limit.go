@@ -12,7 +12,8 @@ type Rate struct {
 	Per   time.Duration
 }
 
-func (r Rate) unlimited() bool { return r.Burst <= 0 || r.Per <= 0 }
+// Unlimited says that r lets everything pass.
+func (r Rate) Unlimited() bool { return r.Burst <= 0 || r.Per <= 0 }
 
 // Limiter keeps a budget per key. Its methods may be called at once from any
 // number of goroutines; a count is exact however many call.

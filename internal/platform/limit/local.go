@@ -57,8 +57,21 @@ func (l *Local) Check(_ context.Context, key string, r Rate) (time.Duration, boo
 	return l.ask(key, r, false)
 }
 
+// Refund gives back one that Allow has taken at the same rate.
+func (l *Local) Refund(key string, r Rate) {
+	if r.Unlimited() {
+		return
+	}
+	s := &l.shards[maphash.String(l.seed, key)%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if whole, ok := s.full.Peek(key); ok {
+		s.full.Add(key, whole.Add(-r.Per))
+	}
+}
+
 func (l *Local) ask(key string, r Rate, take bool) (time.Duration, bool) {
-	if r.unlimited() {
+	if r.Unlimited() {
 		return 0, true
 	}
 	s := &l.shards[maphash.String(l.seed, key)%shards]

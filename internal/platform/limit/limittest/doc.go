@@ -1,0 +1,2 @@
+// Package limittest is what every limiter promises, as tests.
+package limittest
