@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/wsgql/wsclient"
 )
 
@@ -32,6 +33,12 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// What the tests look at in a data directory.
+const (
+	databaseFile = datadir.DatabaseFile
+	markerFile   = datadir.MarkerFile
+)
 
 // program is one chatd process with a data directory of its own.
 type program struct {

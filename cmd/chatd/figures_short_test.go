@@ -37,4 +37,6 @@ const (
 	churnCycles = 300
 
 	damages = 14
+
+	backups, backupKills, backupMessages = 3, 4, 600
 )

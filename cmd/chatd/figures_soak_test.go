@@ -36,4 +36,6 @@ const (
 	churnCycles = 20_000
 
 	damages = 60
+
+	backups, backupKills, backupMessages = 10, 20, 20_000
 )

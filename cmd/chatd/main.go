@@ -34,8 +34,10 @@ type grammar struct {
 	Config  struct {
 		Check settings `cmd:"" help:"Check the configuration and print it with its sources, secrets masked."`
 	} `cmd:"" help:"About the configuration."`
-	Version struct{} `cmd:"" help:"Print the version."`
-	Bench   benchCmd `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Backup  backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
+	Version struct{}   `cmd:"" help:"Print the version."`
+	Bench   benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -69,6 +71,10 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.Config.Check.then(ctx, p, k, out, func(_ context.Context, _ Config, out io.Writer) error {
 			return p.print(k, out)
 		})
+	case "backup":
+		return g.Backup.Settings.then(ctx, p, k, out, g.Backup.run)
+	case "restore":
+		return g.Restore.Settings.then(ctx, p, k, out, g.Restore.run)
 	case "version":
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err

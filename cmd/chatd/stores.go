@@ -12,6 +12,7 @@ import (
 
 	"chatd/internal/auth/authsql"
 	"chatd/internal/chat/chatsql"
+	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/relay/relaysql"
 	"chatd/internal/platform/sqldb"
@@ -22,7 +23,7 @@ import (
 // stores is where everything is kept: the data directory with the master
 // secret, and one database with a set of tables for each context.
 type stores struct {
-	dir  *dataDir
+	dir  *datadir.Dir
 	ring *keys.Ring
 	db   *sqldb.DB
 
@@ -49,7 +50,7 @@ func openStores(ctx context.Context, cfg Config, log zerolog.Logger) (*stores, e
 }
 
 func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err error) {
-	if s.dir, err = openDataDir(cfg.Data.Dir); err != nil {
+	if s.dir, err = datadir.Open(cfg.Data.Dir); err != nil {
 		return err
 	}
 	if s.dir.Full {
@@ -132,7 +133,7 @@ func (s *stores) hold(cfg Config) error {
 		names = append(names, keys.FileName)
 	}
 	if s.db.Engine() == sqldb.SQLite {
-		names = append(names, databaseFile)
+		names = append(names, datadir.DatabaseFile)
 	}
 	if s.dir.Full {
 		return nil

@@ -72,6 +72,24 @@ func (s *Store) beginEpoch(ctx context.Context, tx *sqldb.Tx) (standing, error) 
 	return at, err
 }
 
+// RenewEpoch has the positions begin another run of numbers, for data that has
+// been put back to an earlier state: cursors made before are then of other
+// data, whatever their numbers.
+func (s *Store) RenewEpoch(ctx context.Context) error {
+	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE chat_position SET epoch = $1 WHERE id = 1`, rand.Text()); err != nil {
+			return err
+		}
+		s.counted = false
+		tx.AfterCommit(func() { s.shown.Store(nil) })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("renew the epoch: %w", err)
+	}
+	return nil
+}
+
 // head returns the counters of a conversation; chat.ErrNoConversation when
 // there is none.
 func (c *commit) head(ctx context.Context, id ids.Conversation) (*head, error) {

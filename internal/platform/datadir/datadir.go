@@ -1,4 +1,4 @@
-package main
+package datadir
 
 import (
 	"bytes"
@@ -16,17 +16,17 @@ import (
 
 // What lies in a data directory beside what other parts keep there.
 const (
-	databaseFile = "chatd.db"   // the embedded store; SQLite adds -wal and -shm
+	DatabaseFile = "chatd.db"   // the embedded store; SQLite adds -wal and -shm
+	MarkerFile   = "chatd.json" // says that this is a data directory, and what must be in it
 	lockFile     = "chatd.lock" // held by flock while a chatd uses the directory; its text is the pid
-	markerFile   = "chatd.json" // says that this is a data directory, and what must be in it
 )
 
 // dataFormat numbers the layout of the directory. A chatd refuses a higher
 // one than its own. The schema of the store has numbers of its own.
 const dataFormat = 1
 
-// dataDir is a data directory that this process alone uses until Close.
-type dataDir struct {
+// Dir is a data directory that this process alone uses until Close.
+type Dir struct {
 	Path string
 	// Full says that the disk has no room: the directory was used before and
 	// can be read, but writes will fail until there is room again.
@@ -35,19 +35,21 @@ type dataDir struct {
 	marker marker
 }
 
-// marker is the text of markerFile.
+// marker is the text of MarkerFile.
 type marker struct {
 	Format int `json:"format"`
 	// Holds names what was made here and must be here ever after. Without it
 	// a lost database would silently become a fresh, empty one.
 	Holds []string `json:"holds"`
+	// Backup says that this is one; nil otherwise.
+	Backup *backupNote `json:"backup,omitempty"`
 }
 
-// openDataDir makes the directory where it is missing (mode 0700), locks it
+// Open makes the directory where it is missing (mode 0700), locks it
 // and checks that it is whole. Errors are one line that says what to do: the
 // directory is another chatd's, of a newer chatd, has lost what it must hold,
 // cannot be written, or is new and without room.
-func openDataDir(path string) (*dataDir, error) {
+func Open(path string) (*Dir, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
@@ -55,7 +57,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if err := os.MkdirAll(abs, 0o700); err != nil {
 		return nil, dirError(abs, "cannot be made", err)
 	}
-	d := &dataDir{Path: abs}
+	d := &Dir{Path: abs}
 	if err := d.open(); err != nil {
 		_ = d.Close()
 		return nil, err
@@ -63,7 +65,7 @@ func openDataDir(path string) (*dataDir, error) {
 	return d, nil
 }
 
-func (d *dataDir) open() error {
+func (d *Dir) open() error {
 	if err := d.keepPrivate(); err != nil {
 		return err
 	}
@@ -73,6 +75,9 @@ func (d *dataDir) open() error {
 	if err := d.readMarker(); err != nil {
 		return err
 	}
+	if err := d.checkRestored(); err != nil {
+		return err
+	}
 	if err := d.checkHolds(); err != nil {
 		return err
 	}
@@ -80,11 +85,11 @@ func (d *dataDir) open() error {
 }
 
 // Database is the path of the embedded store's file.
-func (d *dataDir) Database() string { return filepath.Join(d.Path, databaseFile) }
+func (d *Dir) Database() string { return filepath.Join(d.Path, DatabaseFile) }
 
 // Hold writes down that the named files are here and must be from now on. It
 // is called once they are whole: after the first migration, the first key.
-func (d *dataDir) Hold(names ...string) error {
+func (d *Dir) Hold(names ...string) error {
 	m := marker{Format: dataFormat, Holds: slices.Clone(d.marker.Holds)}
 	for _, name := range names {
 		if !slices.Contains(m.Holds, name) {
@@ -94,19 +99,26 @@ func (d *dataDir) Hold(names ...string) error {
 	if m.Format == d.marker.Format && len(m.Holds) == len(d.marker.Holds) {
 		return nil
 	}
+	if err := d.writeMarker(m); err != nil {
+		return dirError(d.Path, "cannot be written", err)
+	}
+	return nil
+}
+
+func (d *Dir) writeMarker(m marker) error {
 	text, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("data directory %s: marker: %w", d.Path, err)
+		return fmt.Errorf("%s: %w", MarkerFile, err)
 	}
-	if err := d.replace(markerFile, append(text, '\n')); err != nil {
-		return dirError(d.Path, "cannot be written", err)
+	if err := d.replace(MarkerFile, append(text, '\n')); err != nil {
+		return err
 	}
 	d.marker = m
 	return nil
 }
 
 // Close gives the directory free.
-func (d *dataDir) Close() error {
+func (d *Dir) Close() error {
 	if d.lock == nil {
 		return nil
 	}
@@ -118,20 +130,20 @@ func (d *dataDir) Close() error {
 // keepPrivate takes the directory from others' eyes when it is chatd's alone:
 // empty, or marked. An orchestrator's volume is often open to all, and not
 // always ours to change; the files in it are 0600 in any case.
-func (d *dataDir) keepPrivate() error {
+func (d *Dir) keepPrivate() error {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return dirError(d.Path, "cannot be read", err)
 	}
-	ours := len(entries) == 0 || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markerFile })
+	ours := len(entries) == 0 || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == MarkerFile })
 	if ours {
 		_ = os.Chmod(d.Path, 0o700) //nolint:gosec // a directory needs its x
 	}
 	return nil
 }
 
-func (d *dataDir) readMarker() error {
-	file := filepath.Join(d.Path, markerFile)
+func (d *Dir) readMarker() error {
+	file := filepath.Join(d.Path, MarkerFile)
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -151,9 +163,21 @@ func (d *dataDir) readMarker() error {
 	return nil
 }
 
+// checkRestored refuses what may not be served: a backup as it is, and a
+// directory that was not restored to the end.
+func (d *Dir) checkRestored() error {
+	if d.marker.Backup != nil {
+		return fmt.Errorf("data directory %s: is a backup; restore it with `chatd restore --from %s --data-dir DIR`, else clients miss messages", d.Path, d.Path)
+	}
+	if _, err := os.Lstat(filepath.Join(d.Path, RestoreDir)); err == nil {
+		return fmt.Errorf("data directory %s: was not restored to the end; run `chatd restore` again", d.Path)
+	}
+	return nil
+}
+
 // takeLock locks lockFile. The kernel lets go of it when the process ends,
 // however it ends, so that a stale lock cannot be.
-func (d *dataDir) takeLock() error {
+func (d *Dir) takeLock() error {
 	f, err := os.OpenFile(filepath.Join(d.Path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return dirError(d.Path, "cannot be written", err)
@@ -178,10 +202,10 @@ func (d *dataDir) takeLock() error {
 
 // checkHolds refuses a directory that has lost something: what the marker
 // names, or the database beside its own write-ahead log.
-func (d *dataDir) checkHolds() error {
+func (d *Dir) checkHolds() error {
 	must := slices.Clone(d.marker.Holds)
-	if _, err := os.Stat(d.Database() + "-wal"); err == nil && !slices.Contains(must, databaseFile) {
-		must = append(must, databaseFile)
+	if _, err := os.Stat(d.Database() + "-wal"); err == nil && !slices.Contains(must, DatabaseFile) {
+		must = append(must, DatabaseFile)
 	}
 	for _, name := range must {
 		info, err := os.Stat(filepath.Join(d.Path, name))
@@ -202,7 +226,7 @@ const room = 1 << 20 // bytes
 
 // checkWritable writes and syncs a trial file. A full disk stops only a new
 // directory: one with data can still be read.
-func (d *dataDir) checkWritable() error {
+func (d *Dir) checkWritable() error {
 	err := d.replace("chatd.trial", make([]byte, room))
 	_ = os.Remove(filepath.Join(d.Path, "chatd.trial"))
 	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && len(d.marker.Holds) > 0 {
@@ -217,7 +241,7 @@ func (d *dataDir) checkWritable() error {
 
 // replace writes a file so that after a crash the old or the new text is
 // there, whole.
-func (d *dataDir) replace(name string, text []byte) error {
+func (d *Dir) replace(name string, text []byte) error {
 	path := filepath.Join(d.Path, name)
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -231,11 +255,7 @@ func (d *dataDir) replace(name string, text []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	dir, err := os.Open(d.Path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(d.Path)
 }
 
 // dirError says in one line what is wrong with the directory and what to do.

@@ -1,4 +1,4 @@
-package main
+package datadir
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"chatd/internal/platform/testenv"
 )
 
-func open(t *testing.T, path string) *dataDir {
+func open(t *testing.T, path string) *Dir {
 	t.Helper()
-	d, err := openDataDir(path)
+	d, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestADataDirectoryInUseIsRefusedWithThePid(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
 	first := open(t, path)
-	_, err := openDataDir(path)
+	_, err := Open(path)
 	if want := fmt.Sprintf("in use by another chatd (pid %d)", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func TestADataDirectoryThatIsNotWholeIsRefusedAndNotTouched(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"of a newer chatd":              {map[string]string{markerFile: `{"format":2,"holds":[]}`, databaseFile: "x"}, "newer chatd (format 2"},
-		"whose marker is damaged":       {map[string]string{markerFile: "{", databaseFile: "x"}, "chatd.json is damaged"},
-		"whose marker is empty":         {map[string]string{markerFile: "", databaseFile: "x"}, "chatd.json is damaged"},
-		"that lost its database":        {map[string]string{markerFile: `{"format":1,"holds":["chatd.db"]}`}, "chatd.db is missing"},
-		"whose database is empty":       {map[string]string{markerFile: `{"format":1,"holds":["chatd.db"]}`, databaseFile: ""}, "chatd.db is empty"},
-		"that lost its key":             {map[string]string{markerFile: `{"format":1,"holds":["secret.key"]}`}, "secret.key is missing"},
-		"with a log but no database":    {map[string]string{databaseFile + "-wal": "x"}, "chatd.db is missing"},
-		"with a log beside an unmarked": {map[string]string{databaseFile + "-wal": "x", databaseFile: ""}, "chatd.db is empty"},
+		"of a newer chatd":              {map[string]string{MarkerFile: `{"format":2,"holds":[]}`, DatabaseFile: "x"}, "newer chatd (format 2"},
+		"whose marker is damaged":       {map[string]string{MarkerFile: "{", DatabaseFile: "x"}, "chatd.json is damaged"},
+		"whose marker is empty":         {map[string]string{MarkerFile: "", DatabaseFile: "x"}, "chatd.json is damaged"},
+		"that lost its database":        {map[string]string{MarkerFile: `{"format":1,"holds":["chatd.db"]}`}, "chatd.db is missing"},
+		"whose database is empty":       {map[string]string{MarkerFile: `{"format":1,"holds":["chatd.db"]}`, DatabaseFile: ""}, "chatd.db is empty"},
+		"that lost its key":             {map[string]string{MarkerFile: `{"format":1,"holds":["secret.key"]}`}, "secret.key is missing"},
+		"with a log but no database":    {map[string]string{DatabaseFile + "-wal": "x"}, "chatd.db is missing"},
+		"with a log beside an unmarked": {map[string]string{DatabaseFile + "-wal": "x", DatabaseFile: ""}, "chatd.db is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestADataDirectoryThatIsNotWholeIsRefusedAndNotTouched(t *testing.T) {
 			for file, text := range c.files {
 				put(t, path, file, text)
 			}
-			_, err := openDataDir(path)
+			_, err := Open(path)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatal(err)
 			}
@@ -90,8 +90,8 @@ func TestWhatIsHeldMustBeThereTheNextTime(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
 	d := open(t, path)
-	put(t, path, databaseFile, "x")
-	if err := d.Hold(databaseFile); err != nil {
+	put(t, path, DatabaseFile, "x")
+	if err := d.Hold(DatabaseFile); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -100,10 +100,10 @@ func TestWhatIsHeldMustBeThereTheNextTime(t *testing.T) {
 	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(path, databaseFile)); err != nil {
+	if err := os.Remove(filepath.Join(path, DatabaseFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "restore it") {
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "restore it") {
 		t.Fatal(err)
 	}
 }
@@ -112,7 +112,7 @@ func TestAFileInThePlaceOfTheDirectoryIsOneClearLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, "file", "")
-	_, err := openDataDir(filepath.Join(dir, "file"))
+	_, err := Open(filepath.Join(dir, "file"))
 	if err == nil || !strings.Contains(err.Error(), "name another --data-dir") {
 		t.Fatal(err)
 	}
@@ -137,12 +137,12 @@ func TestWhatToDoIsSaidForEveryUsualFailure(t *testing.T) {
 func TestAFullDiskStopsANewDirectoryButNotOneWithData(t *testing.T) {
 	t.Parallel()
 	path := testenv.SmallDisk(t, 256<<10)
-	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "make room") {
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "make room") {
 		t.Fatal(err)
 	}
-	put(t, path, databaseFile, "x")
-	put(t, path, markerFile, `{"format":1,"holds":["chatd.db"]}`)
-	d, err := openDataDir(path)
+	put(t, path, DatabaseFile, "x")
+	put(t, path, MarkerFile, `{"format":1,"holds":["chatd.db"]}`)
+	d, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestAReadOnlyFileSystemIsOneClearLine(t *testing.T) {
 	if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		testenv.Missing(t, "mount", err.Error())
 	}
-	if _, err := openDataDir(path); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Fatal(err)
 	}
 }
