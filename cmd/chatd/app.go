@@ -16,10 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"chatd/internal/auth/authredis"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/lifecycle"
+	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/wsgql"
 	"chatd/internal/platform/zlog"
@@ -32,7 +34,9 @@ type app struct {
 	log      zerolog.Logger
 	out      io.Writer
 	stores   *stores
+	redis    *redisdb.DB // nil without
 	contexts *contexts
+	ended    *authredis.Ended // nil without Redis
 	bus      bus.Bus
 	relays   []lifecycle.Part
 	engine   *gqlx.Engine
@@ -78,20 +82,33 @@ func build(ctx context.Context, cfg Config, out io.Writer) (*app, error) {
 	if a.stores, err = openStores(ctx, cfg, a.log); err != nil {
 		return nil, err
 	}
-	if err := a.assemble(); err != nil {
-		a.stores.close()
+	if err := a.assemble(ctx); err != nil {
+		a.close()
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *app) assemble() (err error) {
+func (a *app) close() {
+	if a.redis != nil {
+		a.redis.Close()
+	}
+	a.stores.close()
+}
+
+func (a *app) assemble(ctx context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(a.stores, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	limiter := newLimiter(a.cfg)
+	if url := a.cfg.Data.RedisURL.Reveal(); url != "" {
+		if a.redis, err = redisdb.Open(ctx, redisdb.Config{URL: url, Log: a.log, Metrics: registry}); err != nil {
+			return fmt.Errorf("open Redis: %w", oneLine{err})
+		}
+	}
+	limiter := newLimiter(a.cfg, a.redis, a.log, registry)
 	if a.contexts, err = newContexts(a.cfg, a.stores, limiter, a.log); err != nil {
 		return err
 	}
+	a.ended = newEnded(a.contexts, a.redis, a.log)
 	if a.bus, err = newBus(a.contexts, a.log, registry); err != nil {
 		return err
 	}
@@ -105,6 +122,9 @@ func (a *app) assemble() (err error) {
 	a.health.Add("store", a.stores.ping)
 	a.health.Add("auth", a.contexts.auth.Healthy)
 	a.health.Add("delivery", func(context.Context) error { return a.contexts.chat.Healthy() })
+	if a.redis != nil {
+		a.health.AddOptional("redis", a.redis.Health)
+	}
 	f := &face{
 		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
 		limiter: limiter, health: a.health, registry: registry, log: a.log,
@@ -151,11 +171,17 @@ func (a *app) listen(h faces) {
 func (a *app) run(ctx context.Context) error {
 	g := lifecycle.New(a.log)
 	g.Add(
-		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.stores.close(); return nil }},
+		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.close(); return nil }},
 		lifecycle.Part{Name: "bus", Start: a.bus.Start, Stop: a.bus.Stop},
 		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
 		lifecycle.Part{Name: "chat", Start: a.contexts.chat.Start, Run: a.contexts.chat.Run},
 	)
+	if a.redis != nil {
+		g.Add(
+			lifecycle.Part{Name: "redis", Run: until(a.redis.Run)},
+			lifecycle.Part{Name: "ended sessions", Run: until(a.ended.Run)},
+		)
+	}
 	g.Add(a.relays...)
 	g.Add(
 		lifecycle.Part{Name: "graphql", Stop: func(context.Context) error { a.engine.Close(); return nil }},

@@ -49,6 +49,7 @@ var decoders = map[string]decoder{
 	"directory": textDecoder(checkDirectory),
 	"origin":    textDecoder(checkOrigin),
 	"postgres":  textDecoder(checkPostgres),
+	"redis":     textDecoder(checkRedis),
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
 	"count":     decodeCount,
@@ -104,6 +105,14 @@ func checkPostgres(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || strings.Trim(u.Path, "/") == "" {
 		return errors.New("must be a URL with a database, as postgres://chatd:password@127.0.0.1:5432/chatd (its text is not shown here: it may hold a password)")
+	}
+	return nil
+}
+
+func checkRedis(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" || u.Scheme != "unix" && u.Host == "" {
+		return errors.New("must be a URL, as redis://:password@127.0.0.1:6379/0 or rediss:// for TLS (its text is not shown here: it may hold a password)")
 	}
 	return nil
 }

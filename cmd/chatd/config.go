@@ -45,6 +45,7 @@ type NetworkConfig struct {
 type DataConfig struct {
 	Dir         string `name:"data-dir" type:"directory" default:"./chatd-data" help:"Directory of the embedded store, keys and files; made when missing."`
 	PostgresURL Secret `name:"postgres-url" type:"postgres" placeholder:"URL" help:"PostgreSQL instead of the embedded store, as postgres://chatd:password@db/chatd."`
+	RedisURL    Secret `name:"redis-url" type:"redis" placeholder:"URL" help:"Redis, so that nodes count limits together and hear at once of sessions that have ended, as redis://:password@cache:6379/0; rediss:// for TLS."`
 	Durability  string `type:"choice" choices:"full,relaxed" default:"full" help:"full: an acknowledged message survives a power cut. relaxed: it survives a crash of chatd, and a power cut may take the last moments."`
 }
 
@@ -84,7 +85,6 @@ type LogConfig struct {
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
 	MongoURL     Secret `name:"mongo-url" type:"unbuilt" placeholder:"URL" server:"MongoDB" help:"MongoDB as the store."`
-	RedisURL     Secret `name:"redis-url" type:"unbuilt" placeholder:"URL" server:"Redis" help:"Redis for limits and presence across nodes."`
 	KafkaBrokers Secret `name:"kafka-brokers" type:"unbuilt" placeholder:"URL" server:"Kafka" help:"Kafka as the bus between nodes."`
 	LokiURL      Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
 	SMTPURL      Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`

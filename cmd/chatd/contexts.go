@@ -4,13 +4,17 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/limit/redislimit"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/redisdb"
 	"chatd/internal/user"
 )
 
@@ -55,10 +59,25 @@ func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 	return p.users.Create(ctx, user.NewProfile(n))
 }
 
-// newLimiter counts in this process, or not at all.
-func newLimiter(cfg Config) limit.Checker {
-	if cfg.Limits.RateLimits == Off {
+// newLimiter counts for all nodes, in this process, or not at all.
+func newLimiter(cfg Config, shared *redisdb.DB, log zerolog.Logger, reg prometheus.Registerer) limit.Checker {
+	switch {
+	case cfg.Limits.RateLimits == Off:
 		return limit.Off{}
+	case shared != nil:
+		return redislimit.New(redislimit.Deps{Redis: shared, Log: log, Metrics: reg}, limit.Config{})
+	default:
+		return limit.NewLocal(limit.Config{})
 	}
-	return limit.NewLocal(limit.Config{})
+}
+
+// newEnded lets nodes tell each other at once of sessions that have ended;
+// nil without Redis, when the store's log alone tells, within a second.
+func newEnded(c *contexts, shared *redisdb.DB, log zerolog.Logger) *authredis.Ended {
+	if shared == nil {
+		return nil
+	}
+	ended := authredis.New(authredis.Deps{Redis: shared, Hear: c.auth.Hear, Log: log})
+	c.auth.OnEndedHere(ended.Tell)
+	return ended
 }
