@@ -22,6 +22,7 @@ const (
 	commitFor   = 5 * time.Second        // the last commit of a place that goes
 	deadFor     = 10 * time.Second       // one try of writing a dead letter
 	breath      = 250 * time.Millisecond // after a failed read
+	fetchFor    = 250 * time.Millisecond // how long brokers keep a request while there is nothing
 )
 
 // group is one consumer group.
@@ -32,6 +33,8 @@ type group struct {
 	handle bus.Handler
 	client *kgo.Client // nil before the start
 
+	drained chan struct{} // a part has room again
+
 	mu     sync.Mutex
 	some   *sync.Cond // ready has some, or halted
 	ready  []*lane    // bounded by the windows of the parts
@@ -40,7 +43,8 @@ type group struct {
 }
 
 func newGroup(b *Bus, name string, topics []string, h bus.Handler) *group {
-	g := &group{bus: b, name: name, topics: slices.Clone(topics), handle: h, parts: make(map[place]*part)}
+	g := &group{bus: b, name: name, topics: slices.Clone(topics), handle: h,
+		drained: make(chan struct{}, 1), parts: make(map[place]*part)}
 	g.some = sync.NewCond(&g.mu)
 	return g
 }
@@ -54,6 +58,7 @@ func (g *group) start() error {
 		kgo.ConsumerGroup(g.bus.cfg.Prefix+g.name),
 		kgo.ConsumeTopics(topics...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // groups know repeats, not holes
+		kgo.FetchMaxWait(fetchFor),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(commitEvery),
@@ -88,6 +93,7 @@ func (g *group) read(ctx context.Context) {
 		})
 		fetches.EachRecord(g.accept)
 		g.client.AllowRebalance()
+		g.drain(ctx)
 		if failed {
 			pause(ctx, breath)
 		}

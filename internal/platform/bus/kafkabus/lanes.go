@@ -62,10 +62,6 @@ func (g *group) accept(r *kgo.Record) {
 		g.parts[at] = p
 	}
 	p.pending = append(p.pending, it)
-	if len(p.pending) >= g.bus.cfg.Window && !p.paused {
-		p.paused = true
-		g.client.PauseFetchPartitions(at.only())
-	}
 	l := p.lanes[it.event.Key]
 	if l == nil {
 		l = &lane{part: p, key: it.event.Key}
@@ -154,10 +150,52 @@ func (g *group) finish(l *lane) {
 		return
 	}
 	g.client.MarkCommitRecords(last)
-	if p.paused && len(p.pending) <= g.bus.cfg.Window/2 && !p.closed {
+	if len(p.pending) > g.bus.cfg.Window/2 {
+		return
+	}
+	if p.paused && !p.closed {
 		p.paused = false
 		g.client.ResumeFetchPartitions(p.place.only())
 	}
+	select {
+	case g.drained <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits while parts are full, but no longer than a request for more
+// does: then it has what stays full be passed over, so that others flow. A part
+// that is taken up again waits for the request under way, by which time half a
+// window of it is not used up if it was so slow.
+func (g *group) drain(ctx context.Context) {
+	timer := time.NewTimer(fetchFor)
+	defer timer.Stop()
+	for late := false; g.full(late) && !late; {
+		select {
+		case <-g.drained:
+		case <-timer.C:
+			late = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// full says whether a part that is read is full, and stops reading it if told.
+func (g *group) full(stop bool) (some bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.parts {
+		if p.paused || len(p.pending) < g.bus.cfg.Window {
+			continue
+		}
+		some = true
+		if stop {
+			p.paused = true
+			g.client.PauseFetchPartitions(p.place.only())
+		}
+	}
+	return some
 }
 
 // closeParts begins nothing more of the places and returns them.

@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -83,7 +85,9 @@ func (b *Bus) lag(ctx context.Context, admin *kadm.Client) error {
 	}
 	for _, g := range b.groups {
 		l := lags[b.cfg.Prefix+g.name]
-		if err := l.Error(); err != nil {
+		if err := l.Error(); errors.Is(err, kerr.GroupIDNotFound) {
+			continue // it has not been joined yet
+		} else if err != nil {
 			return fmt.Errorf("lag of group %s: %w", g.name, err)
 		}
 		b.metrics.lag.WithLabelValues(g.name).Set(float64(l.Lag.Total()))
