@@ -100,6 +100,7 @@ func (c Config) options(log zerolog.Logger) ([]kgo.Opt, error) {
 		kgo.ClientID("chatd"),
 		kgo.WithLogger(clientLog{log}),
 		kgo.DialTimeout(3 * time.Second),
+		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.MetadataMinAge(500 * time.Millisecond),
 	}
 	if c.TLS.On {

@@ -43,8 +43,10 @@ type group struct {
 }
 
 func newGroup(b *Bus, name string, topics []string, h bus.Handler) *group {
-	g := &group{bus: b, name: name, topics: slices.Clone(topics), handle: h,
-		drained: make(chan struct{}, 1), parts: make(map[place]*part)}
+	g := &group{
+		bus: b, name: name, topics: slices.Clone(topics), handle: h,
+		drained: make(chan struct{}, 1), parts: make(map[place]*part),
+	}
 	g.some = sync.NewCond(&g.mu)
 	return g
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -19,25 +20,37 @@ const liveRetention = 10 * time.Minute
 func (b *Bus) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.Reach)
 	defer cancel()
-	var last error
+	addresses := strings.Join(b.cfg.Brokers, ", ")
+	last := errors.New("connected, and waiting")
 	for {
-		once, cancel := context.WithTimeout(ctx, b.cfg.Reach/2)
-		err := b.out.Ping(once)
-		cancel()
-		switch {
+		switch err := b.ping(ctx); {
 		case err == nil:
 			return nil
 		case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.UnsupportedSaslMechanism):
 			return fmt.Errorf("kafka: the brokers at %s refuse SASL %s as %q: %w",
-				strings.Join(b.cfg.Brokers, ", "), b.cfg.SASL.Mechanism, b.cfg.SASL.User, err)
-		case last == nil || !errors.Is(err, context.DeadlineExceeded):
+				addresses, b.cfg.SASL.Mechanism, b.cfg.SASL.User, err)
+		case errors.Is(err, io.EOF):
+			last = fmt.Errorf("they close the connection; check TLS and SASL: %w", err)
+		case ctx.Err() == nil:
 			last = err
 		}
 		pause(ctx, breath)
 		if ctx.Err() != nil {
-			return fmt.Errorf("kafka: no broker answers at %s within %s: %w",
-				strings.Join(b.cfg.Brokers, ", "), b.cfg.Reach, last)
+			return fmt.Errorf("kafka: no broker answers at %s within %s: %w", addresses, b.cfg.Reach, last)
 		}
+	}
+}
+
+// ping asks any broker. It returns when ctx ends, which the client does not
+// while a broker takes its connection and says nothing.
+func (b *Bus) ping(ctx context.Context) error {
+	answer := make(chan error, 1)
+	b.running.Go(func() { answer <- b.out.Ping(ctx) })
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
