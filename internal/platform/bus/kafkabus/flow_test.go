@@ -67,6 +67,45 @@ func TestWhatWasHandledButNotCommittedIsSeenAgain(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotHandledAtAnUntimelyEndIsHandledByTheNext(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	first := newLog()
+	before := open(t, quick(c))
+	entered := make(chan struct{})
+	group(t, before, func(ctx context.Context, e bus.Envelope) error {
+		if e.Pos < 3 {
+			return first.handle(ctx, e)
+		}
+		close(entered)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	start(t, before)
+	if err := before.Publish(patient(t), event("k", 1), event("k", 2), event("k", 3), event("k", 4)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-entered:
+	case <-time.After(patience):
+		t.Fatal("the third event was not handed out")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := before.Stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("stop: %v", err)
+	}
+
+	second := newLog()
+	after := open(t, quick(c))
+	group(t, after, second.handle)
+	start(t, after)
+	second.until(t, "the rest", func() bool { return slices.Contains(second.key("k"), 4) })
+	if got := second.key("k"); !slices.Equal(got, []int64{3, 4}) {
+		t.Errorf("the next handled %v", got)
+	}
+}
+
 func TestPartitionsMoveBetweenNodesWithoutHolesOrDisorder(t *testing.T) {
 	t.Parallel()
 	const keys, each = 8, 60

@@ -164,12 +164,13 @@ func (g *group) call(ctx context.Context, e bus.Envelope) (err error) {
 	return g.handle(ctx, e)
 }
 
-// bury writes an event, as it came, to the dead letters.
+// bury writes an event, as it came, to the dead letters. After an error it may
+// be there all the same.
 func (g *group) bury(ctx context.Context, it *item, a bus.Aside) error {
 	ctx, cancel := context.WithTimeout(ctx, deadFor)
 	defer cancel()
 	from := it.record
-	return g.bus.out.ProduceSync(ctx, &kgo.Record{
+	r := &kgo.Record{
 		Topic: g.bus.cfg.deadTopic(), Key: from.Key, Value: from.Value,
 		Headers: append(slices.Clone(from.Headers),
 			header(headerGroup, a.Group),
@@ -177,7 +178,15 @@ func (g *group) bury(ctx context.Context, it *item, a bus.Aside) error {
 			header(headerError, a.Err),
 			header(headerOrigin, fmt.Sprintf("%s/%d/%d", from.Topic, from.Partition, from.Offset)),
 		),
-	}).FirstErr()
+	}
+	taken := make(chan error, 1)
+	g.bus.out.TryProduce(ctx, r, func(_ *kgo.Record, err error) { taken <- err })
+	select {
+	case err := <-taken:
+		return err
+	case <-ctx.Done(): // what has been sent, the client does not take back
+		return ctx.Err()
+	}
 }
 
 func backoff(cfg Config, tries int) time.Duration {
