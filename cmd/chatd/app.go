@@ -105,14 +105,17 @@ func (a *app) assemble(ctx context.Context) (err error) {
 		}
 	}
 	limiter := newLimiter(a.cfg, a.redis, a.log, registry)
-	if a.contexts, err = newContexts(a.cfg, a.stores, limiter, a.log); err != nil {
+	if a.bus, err = newBus(a.cfg, a.log, registry); err != nil {
+		return err
+	}
+	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, limiter, a.log); err != nil {
 		return err
 	}
 	a.ended = newEnded(a.contexts, a.redis, a.log)
-	if a.bus, err = newBus(a.contexts, a.log, registry); err != nil {
+	if err := join(a.cfg, a.bus, a.contexts); err != nil {
 		return err
 	}
-	a.relays = newRelays(a.stores, a.bus, a.log)
+	a.relays = newRelays(a.cfg, a.stores, a.bus, a.log)
 	if a.engine, err = newEngine(a.contexts.parts(), graphQL(a.cfg, a.log)); err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ var decoders = map[string]decoder{
 	"origin":    textDecoder(checkOrigin),
 	"postgres":  textDecoder(checkPostgres),
 	"redis":     textDecoder(checkRedis),
+	"brokers":   decodeBrokers,
+	"secret":    textDecoder(func(string) error { return nil }),
+	"prefix":    textDecoder(checkPrefix),
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
 	"count":     decodeCount,
@@ -113,6 +116,28 @@ func checkRedis(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" || u.Scheme != "unix" && u.Host == "" {
 		return errors.New("must be a URL, as redis://:password@127.0.0.1:6379/0 or rediss:// for TLS (its text is not shown here: it may hold a password)")
+	}
+	return nil
+}
+
+func decodeBrokers(_ *kong.Value, raw string, target reflect.Value) error {
+	var brokers []string
+	for _, broker := range fields(raw) {
+		if err := checkAddress(broker); err != nil || strings.HasPrefix(broker, ":") {
+			return fmt.Errorf("%q is no broker; write host:port, several with commas, as kafka-1:9092,kafka-2:9092", broker)
+		}
+		brokers = append(brokers, broker)
+	}
+	target.Set(reflect.ValueOf(brokers))
+	return nil
+}
+
+func checkPrefix(raw string) error {
+	wrong := func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", r)
+	}
+	if raw == "" || len(raw) > 100 || strings.ContainsFunc(raw, wrong) {
+		return errors.New("must be up to 100 letters, digits, dots, hyphens and underscores")
 	}
 	return nil
 }
@@ -205,8 +230,26 @@ func (c *Config) check(f *faults) {
 	if c.Limits.MaxInitFrame > c.Limits.MaxFrame {
 		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
 	}
+	c.checkBus(f)
 	if c.Production() {
 		c.checkProduction(f)
+	}
+}
+
+// checkBus wants all that several nodes must have in common.
+func (c *Config) checkBus(f *faults) {
+	b := c.Bus
+	if b.KafkaSASL != "off" && (b.KafkaUser == "" || b.KafkaSecret == "") {
+		f.flag("kafka-sasl", "%s needs --kafka-user and CHATD_KAFKA_PASSWORD", b.KafkaSASL)
+	}
+	if len(b.KafkaBrokers) == 0 {
+		return
+	}
+	if c.Data.PostgresURL == "" {
+		f.flag("kafka-brokers", "is for several nodes, which need a store that they share: give --postgres-url too")
+	}
+	if c.Secret == "" {
+		f.add("CHATD_SECRET: several nodes need the same one, so that each reads the others' cursors and keys; make one with `openssl rand -hex 32`")
 	}
 }
 

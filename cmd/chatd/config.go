@@ -17,6 +17,7 @@ type Config struct {
 	Env      string         `type:"choice" choices:"dev,production" default:"dev" help:"dev or production; production refuses what is only safe on a developer's machine."`
 	Network  NetworkConfig  `embed:"" group:"Network"`
 	Data     DataConfig     `embed:"" group:"Data"`
+	Bus      BusConfig      `embed:"" group:"Bus"`
 	Accounts AccountsConfig `embed:"" group:"Accounts"`
 	GraphQL  GraphQLConfig  `embed:"" group:"GraphQL"`
 	Limits   LimitsConfig   `embed:"" group:"Limits"`
@@ -47,6 +48,19 @@ type DataConfig struct {
 	PostgresURL Secret `name:"postgres-url" type:"postgres" placeholder:"URL" help:"PostgreSQL instead of the embedded store, as postgres://chatd:password@db/chatd."`
 	RedisURL    Secret `name:"redis-url" type:"redis" placeholder:"URL" help:"Redis, so that nodes count limits together and hear at once of sessions that have ended, as redis://:password@cache:6379/0; rediss:// for TLS."`
 	Durability  string `type:"choice" choices:"full,relaxed" default:"full" help:"full: an acknowledged message survives a power cut. relaxed: it survives a crash of chatd, and a power cut may take the last moments."`
+}
+
+// BusConfig is how events go between contexts and nodes: within the process,
+// or by Kafka where there are several nodes.
+type BusConfig struct {
+	KafkaBrokers []string `type:"brokers" placeholder:"LIST" help:"Kafka as the bus of several nodes on one PostgreSQL: some of its brokers, as kafka-1:9092,kafka-2:9092."`
+	KafkaTLS     Switch   `name:"kafka-tls" type:"choice" choices:"on,off" default:"off" help:"Whether connections to the brokers are encrypted."`
+	KafkaCA      string   `name:"kafka-ca" placeholder:"FILE" help:"Authorities of the brokers' certificates, in PEM; the system's when nothing is said."`
+	KafkaSASL    string   `name:"kafka-sasl" type:"choice" choices:"off,PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"off" help:"How chatd signs in to the brokers."`
+	KafkaUser    string   `name:"kafka-user" placeholder:"NAME" help:"The user that it signs in as."`
+	KafkaSecret  Secret   `name:"kafka-password" type:"secret" placeholder:"PASSWORD" help:"His password; better given by the environment."`
+	KafkaTopics  string   `name:"kafka-topics" type:"choice" choices:"create,expect" default:"create" help:"Whether topics that are missing are made, or the start refused."`
+	KafkaPrefix  string   `name:"kafka-prefix" type:"prefix" default:"chatd." help:"What the names of topics and consumer groups begin with."`
 }
 
 // AccountsConfig is who may get an account.
@@ -84,12 +98,11 @@ type LogConfig struct {
 // UnbuiltConfig holds the names of what is to come. Giving one is a fault:
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
-	MongoURL     Secret `name:"mongo-url" type:"unbuilt" placeholder:"URL" server:"MongoDB" help:"MongoDB as the store."`
-	KafkaBrokers Secret `name:"kafka-brokers" type:"unbuilt" placeholder:"URL" server:"Kafka" help:"Kafka as the bus between nodes."`
-	LokiURL      Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
-	SMTPURL      Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
-	S3URL        Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
-	OTLPURL      Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
+	MongoURL Secret `name:"mongo-url" type:"unbuilt" placeholder:"URL" server:"MongoDB" help:"MongoDB as the store."`
+	LokiURL  Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
+	SMTPURL  Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
+	S3URL    Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
+	OTLPURL  Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
 }
 
 // Switch is a setting that is on or off.

@@ -10,6 +10,7 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
+	"chatd/internal/platform/bus"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
@@ -27,7 +28,7 @@ type contexts struct {
 	cursors *page.Sealer
 }
 
-func newContexts(cfg Config, s *stores, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
+func newContexts(cfg Config, s *stores, b bus.Bus, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{Store: s.user, Cursors: c.cursors}, user.Config{})
 	c.auth = auth.New(auth.Deps{
@@ -37,7 +38,7 @@ func newContexts(cfg Config, s *stores, limiter limit.Checker, log zerolog.Logge
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
 	})
 	c.chat = chat.New(chat.Deps{
-		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log,
+		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
 	}, chat.Config{})
 	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
 	if err != nil {

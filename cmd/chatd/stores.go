@@ -27,6 +27,7 @@ type stores struct {
 	ring *keys.Ring
 	db   *sqldb.DB
 
+	several  bool // nodes may work on the database
 	claiming sync.Mutex
 	node     *sqldb.Lock // PostgreSQL without a bus between nodes: the only one; under claiming
 
@@ -36,7 +37,7 @@ type stores struct {
 	relays *relaysql.Positions
 }
 
-var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them (--kafka-brokers), which this build does not speak yet")
+var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them: give each of them --kafka-brokers")
 
 // openStores opens and migrates what the configuration names. Nothing stays
 // open after an error.
@@ -92,13 +93,16 @@ func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Err
 // Unwrap returns the error itself.
 func (e oneLine) Unwrap() error { return e.error }
 
-// claim makes this the only node on a PostgreSQL database, and sure that its
-// commits last.
+// claim makes sure that a PostgreSQL's commits last, and that this is the only
+// node on it, unless they have a bus.
 func (s *stores) claim(ctx context.Context, cfg Config) error {
 	if cfg.Data.Durability == "full" {
 		if err := s.db.CheckDurable(ctx); err != nil {
 			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
 		}
+	}
+	if s.several = cfg.several(); s.several {
+		return nil
 	}
 	return s.keepNode(ctx)
 }
@@ -143,7 +147,7 @@ func (s *stores) hold(cfg Config) error {
 
 // ping says whether the database answers and this node may still work on it.
 func (s *stores) ping(ctx context.Context) error {
-	if s.db.Engine() == sqldb.PostgreSQL {
+	if s.db.Engine() == sqldb.PostgreSQL && !s.several {
 		if err := s.keepNode(ctx); err != nil {
 			return err
 		}
