@@ -279,6 +279,8 @@ func TestTheImportRuleRefusesBreaches(t *testing.T) {
 		{"internal/auth", "github.com/golang-jwt/jwt/v5", false, ""},
 		{"internal/user", "github.com/golang-jwt/jwt/v5", false, "belongs to auth"},
 		{"internal/user", "github.com/vektah/gqlparser/v2", false, "belongs to platform/gqlx"},
+		{"internal/platform/bus", "github.com/twmb/franz-go/pkg/kgo", false, "belongs to platform/bus/kafkabus"},
+		{"internal/platform/bus/kafkabus", "github.com/twmb/franz-go/pkg/kadm", false, ""},
 		{"internal/user", "github.com/some/thing", false, "needs an owner"},
 		{"internal/user", "testing", false, "belongs to tests"},
 		{"internal/user/usertest", "testing", false, ""},
