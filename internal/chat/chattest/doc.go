@@ -5,7 +5,8 @@
 //
 // All tests of the suite share one store and run at once, each on
 // conversations of its own; when they are done the journal must tell all that
-// they did, in order and without a hole.
+// they did, in order and without a hole. RunStoreApart gives each test a store
+// of its own instead.
 //
 // Where to start reading: suite.go. Only tests import it.
 package chattest

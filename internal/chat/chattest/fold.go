@@ -57,7 +57,7 @@ func (s suite) fold(t *testing.T, rnd *rand.Rand) {
 			f.folded[c.ID].members[m.User] = m
 		}
 	}
-	for range 150 {
+	for range s.steps(150) {
 		f.act(t)
 		if rnd.IntN(10) == 0 {
 			f.observe(t)

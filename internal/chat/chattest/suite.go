@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -17,27 +18,13 @@ import (
 // and the store must be empty and nobody else's.
 func RunStore(t *testing.T, open func(t *testing.T) chat.Store) {
 	t.Helper()
-	store := open(t)
-	told := &recorder{}
-	store.OnCommit(told.record)
-	s := suite{NewFixture(store), told}
-	if _, pos, err := store.Position(t.Context()); pos != 0 || err != nil {
-		t.Fatalf("an empty store is at position %d: %v", pos, err)
-	}
-	if events, upTo, err := store.Read(t.Context(), 0, 10); len(events) > 0 || upTo != 0 || err != nil {
-		t.Fatalf("an empty store tells %d events up to %d: %v", len(events), upTo, err)
-	}
+	s := start(t, open)
 	t.Run("promises", func(t *testing.T) {
-		for _, tests := range []map[string]func(*testing.T){
-			s.conversationTests(), s.memberTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
-			s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(),
-		} {
-			for name, test := range tests {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					test(t)
-				})
-			}
+		for name, test := range s.tests() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t)
+			})
 		}
 	})
 	if t.Failed() {
@@ -46,9 +33,62 @@ func RunStore(t *testing.T, open func(t *testing.T) chat.Store) {
 	t.Run("the journal tells all of it in order", s.journalTellsAll)
 }
 
+// RunStoreApart runs the suite with a store for each test, for engines whose
+// reads cost more the more there is. Scripts are shorter.
+func RunStoreApart(t *testing.T, open func(t *testing.T) chat.Store) {
+	t.Helper()
+	for name := range (suite{}).tests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, open)
+			s.short = true
+			s.tests()[name](t)
+			if !t.Failed() {
+				s.journalTellsAll(t)
+			}
+		})
+	}
+}
+
+// start begins with an empty store.
+func start(t *testing.T, open func(t *testing.T) chat.Store) suite {
+	t.Helper()
+	store := open(t)
+	told := &recorder{}
+	store.OnCommit(told.record)
+	if _, pos, err := store.Position(t.Context()); pos != 0 || err != nil {
+		t.Fatalf("an empty store is at position %d: %v", pos, err)
+	}
+	if events, upTo, err := store.Read(t.Context(), 0, 10); len(events) > 0 || upTo != 0 || err != nil {
+		t.Fatalf("an empty store tells %d events up to %d: %v", len(events), upTo, err)
+	}
+	return suite{Fixture: NewFixture(store), told: told}
+}
+
+// tests are all tests of the suite by their sentences.
+func (s suite) tests() map[string]func(*testing.T) {
+	all := make(map[string]func(*testing.T))
+	for _, tests := range []map[string]func(*testing.T){
+		s.conversationTests(), s.memberTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
+		s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(),
+	} {
+		maps.Copy(all, tests)
+	}
+	return all
+}
+
 type suite struct {
 	*Fixture
-	told *recorder
+	told  *recorder
+	short bool // scripts are
+}
+
+// steps is how many steps a script of n has here.
+func (s suite) steps(n int) int {
+	if s.short {
+		return n / 3
+	}
+	return n
 }
 
 // recorder is told of commits.

@@ -1,0 +1,60 @@
+package chatmongo
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+
+	"chatd/internal/chat"
+)
+
+// Append stores a message; many callers' in one insert. It takes the key for
+// a new one and lets the unique index say whether that is so, which costs
+// nothing.
+func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
+	var out chat.Message
+	err := s.do(ctx, &job{
+		room: m.Conversation, key: sendKey(&m),
+		plan: func(c *commit) (*entry, error) {
+			h, err := c.head(m.Conversation)
+			if err != nil {
+				return nil, err
+			}
+			if h.version != m.Version {
+				return nil, chat.ErrMoved
+			}
+			e := c.message(h, &m, 0)
+			out = *e.message()
+			return e, nil
+		},
+		repeated: func(of *entry) error {
+			if subtle.ConstantTimeCompare(of.Hash, m.InputHash) != 1 {
+				return chat.ErrKeyReused
+			}
+			out = *of.message()
+			return nil
+		},
+	})
+	if err != nil {
+		return chat.Message{}, fmt.Errorf("append to %s: %w", m.Conversation, err)
+	}
+	return out, nil
+}
+
+// message is a message with the next numbers of its conversation, after as
+// many changes in the same commit.
+func (c *commit) message(h *head, m *chat.NewMessage, changes int) *entry {
+	e := c.next(kindMessage, changes+1)
+	e.Room, e.ID = m.Conversation.Bytes(), m.ID.Bytes()
+	e.Seq, e.Rev, e.Ord = h.lastSeq+1, h.lastRev+int64(changes)+1, h.lastOrd
+	e.AddRev, e.Place = e.Rev, numbered(e.Room, e.Seq)
+	if e.System = m.Kind == chat.System; !e.System {
+		e.Ord++
+	}
+	e.Sender, e.Text, e.Client, e.Hash = blob(m.Sender), m.Text, m.ClientID, m.InputHash
+	e.ReplyTo, e.Created = blob(m.ReplyTo), micros(m.CreatedAt)
+	if m.Note != nil {
+		e.Note = &note{Change: string(m.Note.Change), Users: blobs(m.Note.Users)}
+	}
+	return e
+}

@@ -1,0 +1,37 @@
+package chatmongo_test
+
+import (
+	"testing"
+
+	"chatd/internal/chat"
+	"chatd/internal/chat/chatmongo"
+	"chatd/internal/chat/chattest"
+	"chatd/internal/platform/mongodb"
+	"chatd/internal/platform/mongodb/mongodbtest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	open := func(t *testing.T) chat.Store { return setup(t, mongodbtest.New(t)) }
+	if mongodbtest.Scans() {
+		mongodbtest.New(t) // or the test ends here, once
+		chattest.RunStoreApart(t, open)
+		return
+	}
+	chattest.RunStore(t, open)
+}
+
+func setup(t testing.TB, db *mongodb.DB) *chatmongo.Store {
+	t.Helper()
+	return prepare(t, db, chatmongo.Config{})
+}
+
+func prepare(t testing.TB, db *mongodb.DB, cfg chatmongo.Config) *chatmongo.Store {
+	t.Helper()
+	cfg.Timeout = mongodbtest.Patience
+	store := chatmongo.New(db, cfg)
+	if err := store.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}

@@ -1,0 +1,202 @@
+package chatmongo
+
+import (
+	"chatd/internal/chat"
+	"chatd/internal/platform/ids"
+)
+
+// The kinds of document in chat_log.
+const (
+	kindMessage  = "MESSAGE"  // an added message; with Edit the note of a change of members
+	kindRevision = "REVISION" // an edit or a deletion
+	kindCreation = "CREATION" // of a conversation
+	kindReceipt  = "RECEIPT"
+)
+
+// entry is a document of chat_log: a commit. Only a change of members has
+// several positions, First to End; the note that ends it is at End.
+type entry struct {
+	First int64  `bson:"_id"`
+	End   int64  `bson:"end"`
+	Since int64  `bson:"since"` // all up to it was brought up when this was inserted
+	Kind  string `bson:"kind"`
+	Room  []byte `bson:"c,omitempty"` // not of a receipt, so that walks do not meet superseded ones
+	Rev   int64  `bson:"rev,omitempty"`
+	Ord   int64  `bson:"ord"`           // the conversation's
+	ID    []byte `bson:"id,omitempty"`  // of the message or conversation made
+	Key   []byte `bson:"key,omitempty"` // of which there is one: a ClientID, a pair
+
+	// An added message, in its newest state.
+	Place   []byte `bson:"place,omitempty"`   // conversation and seq
+	Changed []byte `bson:"changed,omitempty"` // conversation and Rev, once it was revised
+	Seq     int64  `bson:"seq,omitempty"`
+	AddRev  int64  `bson:"add_rev,omitempty"`
+	System  bool   `bson:"system,omitempty"`
+	Sender  []byte `bson:"sender,omitempty"`
+	Text    string `bson:"text,omitempty"`
+	Note    *note  `bson:"note,omitempty"`
+	Client  string `bson:"client,omitempty"`
+	Hash    []byte `bson:"hash,omitempty"`
+	ReplyTo []byte `bson:"reply_to,omitempty"`
+	Created int64  `bson:"created,omitempty"`
+	Edited  int64  `bson:"edited,omitempty"`
+	Deleted int64  `bson:"deleted,omitempty"`
+
+	Edit     *memberEdit   `bson:"edit,omitempty"`
+	Revision *revision     `bson:"revision,omitempty"`
+	Past     []byte        `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
+	Creation *creation     `bson:"creation,omitempty"`
+	Receipt  *receiptEntry `bson:"receipt,omitempty"`
+
+	current *chat.Message // the message that a revision has made
+}
+
+type note struct {
+	Change string   `bson:"change"`
+	Users  [][]byte `bson:"users,omitempty"`
+}
+
+// memberEdit is what a change of members did besides its note.
+type memberEdit struct {
+	Changes []memberChange `bson:"changes"` // at First, First+1 …, End-1
+	Version int64          `bson:"version"`
+	Count   int64          `bson:"count"`
+	At      int64          `bson:"at"`
+	// The newest message before the note, which those who joined have read.
+	LastSeq int64 `bson:"last_seq"`
+	LastOrd int64 `bson:"last_ord"`
+}
+
+type memberChange struct {
+	User   []byte `bson:"u"`
+	Change string `bson:"change"`
+	Role   string `bson:"role,omitempty"`
+	Actor  []byte `bson:"actor,omitempty"`
+}
+
+// revision says which message became what. Of a deletion, and of the edits
+// before one, there are no texts.
+type revision struct {
+	Message []byte `bson:"message"`
+	Target  int64  `bson:"target"` // the message's _id
+	At      int64  `bson:"at"`
+	Delete  bool   `bson:"delete,omitempty"`
+	Before  string `bson:"before,omitempty"`
+	Text    string `bson:"text,omitempty"`
+}
+
+type creation struct {
+	Conversation conversationDocument `bson:"conversation"`
+	Members      []memberDocument     `bson:"members"`
+}
+
+type receiptEntry struct {
+	Room      []byte `bson:"c"`
+	User      []byte `bson:"u"`
+	Seq       int64  `bson:"seq"`
+	Ord       int64  `bson:"ord"`
+	Delivered int64  `bson:"delivered"`
+}
+
+// conversationDocument is a document of chat_conversations.
+type conversationDocument struct {
+	ID          []byte `bson:"_id"`
+	Kind        string `bson:"kind"`
+	Name        string `bson:"name"`
+	Description string `bson:"description"`
+	Creator     []byte `bson:"creator,omitempty"`
+	Created     int64  `bson:"created"`
+	Updated     int64  `bson:"updated"`
+	Archived    int64  `bson:"archived"`
+	LastSeq     int64  `bson:"last_seq"`
+	LastRev     int64  `bson:"last_rev"`
+	LastOrd     int64  `bson:"last_ord"`
+	LastPos     int64  `bson:"last_pos"`
+	ActivePos   int64  `bson:"active_pos"`
+	Version     int64  `bson:"version"`
+	Count       int64  `bson:"count"`
+}
+
+// memberDocument is a document of chat_members. A former member's stays with
+// the position and rev of his leaving, so that it can be replayed.
+type memberDocument struct {
+	ID        []byte `bson:"_id"`
+	Room      []byte `bson:"c"`
+	User      []byte `bson:"u"`
+	Role      string `bson:"role"`
+	Joined    int64  `bson:"joined"`
+	Left      int64  `bson:"left"` // 0 while he is in
+	LeftRev   int64  `bson:"left_rev"`
+	ReadSeq   int64  `bson:"read_seq"`
+	ReadOrd   int64  `bson:"read_ord"`
+	Delivered int64  `bson:"delivered"`
+	ReadPos   int64  `bson:"read_pos"`       // of his newest receipt; 0 without one
+	ReadTop   int64  `bson:"read_top"`       // the conversation's LastOrd then
+	Roll      []byte `bson:"roll,omitempty"` // while he is in
+	Pos       int64  `bson:"pos"`            // up to which this is brought up
+}
+
+// room is the conversation that a commit belongs to.
+func (e *entry) room() ids.Conversation {
+	if e.Receipt != nil {
+		return idOf[ids.Conversation](e.Receipt.Room)
+	}
+	return idOf[ids.Conversation](e.Room)
+}
+
+// message is the message that an entry of kindMessage holds.
+func (e *entry) message() *chat.Message {
+	m := &chat.Message{
+		ID: idOf[ids.Message](e.ID), Conversation: e.room(), Seq: e.Seq, Rev: e.Rev, Ord: e.Ord, Pos: e.End,
+		Kind: chat.Text, Sender: idOf[ids.User](e.Sender), Text: e.Text, ClientID: e.Client,
+		ReplyTo: idOf[ids.Message](e.ReplyTo), CreatedAt: instant(e.Created),
+		EditedAt: optInstant(e.Edited), DeletedAt: optInstant(e.Deleted),
+	}
+	if e.System {
+		m.Kind = chat.System
+	}
+	if n := e.Note; n != nil {
+		m.Note = &chat.Note{Change: chat.Change(n.Change)}
+		for _, u := range n.Users {
+			m.Note.Users = append(m.Note.Users, idOf[ids.User](u))
+		}
+	}
+	return m
+}
+
+// messages are those of some entries.
+func messages(of []entry) []chat.Message {
+	if len(of) == 0 {
+		return nil
+	}
+	all := make([]chat.Message, len(of))
+	for i := range of {
+		all[i] = *of[i].message()
+	}
+	return all
+}
+
+func (c *conversationDocument) conversation() chat.Conversation {
+	return chat.Conversation{
+		ID: idOf[ids.Conversation](c.ID), Kind: chat.Kind(c.Kind), Name: c.Name, Description: c.Description,
+		Creator: idOf[ids.User](c.Creator), CreatedAt: instant(c.Created), UpdatedAt: instant(c.Updated),
+		ArchivedAt: optInstant(c.Archived), LastSeq: c.LastSeq, LastRev: c.LastRev, LastOrd: c.LastOrd,
+		MemberVersion: c.Version, MemberCount: int(c.Count), ActivePos: c.ActivePos,
+	}
+}
+
+func (m *memberDocument) member() chat.Member {
+	return chat.Member{
+		Conversation: idOf[ids.Conversation](m.Room), User: idOf[ids.User](m.User), Role: chat.Role(m.Role),
+		JoinedAt: instant(m.Joined), ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, DeliveredSeq: m.Delivered,
+	}
+}
+
+func (m *memberDocument) receipt() chat.Receipt {
+	return chat.Receipt{
+		User: idOf[ids.User](m.User), ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, DeliveredSeq: m.Delivered,
+	}
+}
+
+// isIn says whether the document is there and its user a member today.
+func (m *memberDocument) isIn() bool { return m != nil && m.Left == 0 }

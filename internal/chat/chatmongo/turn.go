@@ -1,0 +1,130 @@
+package chatmongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"chatd/internal/chat"
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
+)
+
+// job is one caller's write on its way through a group.
+type job struct {
+	// What the plan needs to see.
+	room    ids.Conversation
+	members []memberID
+	message ids.Message
+	key     []byte // of which there is one; nil for none
+
+	// plan returns the commit that the job is on what c knows; nil when there
+	// is nothing to write. It may be called several times: only the last
+	// answer counts.
+	plan func(c *commit) (*entry, error)
+	// repeated is called instead when the key is another commit's.
+	repeated func(of *entry) error
+
+	doubtful bool // its key may be taken
+	err      error
+	state    atomic.Int32
+	done     chan struct{}
+}
+
+const (
+	jobWaits int32 = iota
+	jobTaken
+	jobAbandoned
+)
+
+var errQueueFull = errors.New("chatmongo: the queue is full")
+
+// do has a job written. Whoever waits leads a group of all that wait, unless
+// somebody else does; so there is no goroutine to start or to stop.
+func (s *Store) do(ctx context.Context, j *job) error {
+	j.done = make(chan struct{})
+	select {
+	case s.queue <- j:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errQueueFull, ctx.Err())
+	}
+	for {
+		select {
+		case <-j.done:
+			return j.err
+		case s.turn <- struct{}{}:
+			s.lead(ctx)
+			<-s.turn
+		case <-ctx.Done():
+			if j.state.CompareAndSwap(jobWaits, jobAbandoned) {
+				return ctx.Err()
+			}
+			<-j.done // It is being written, within a time limit.
+			return j.err
+		}
+	}
+}
+
+// lead writes one group. It does not end with its leader's caller: others'
+// jobs are in it.
+func (s *Store) lead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
+	defer cancel()
+	var jobs []*job
+	for len(jobs) < s.cfg.Group {
+		select {
+		case j := <-s.queue:
+			if j.state.CompareAndSwap(jobWaits, jobTaken) {
+				jobs = append(jobs, j)
+			}
+			continue
+		default:
+		}
+		break
+	}
+	if len(jobs) > 0 {
+		s.write(ctx, jobs)
+	}
+}
+
+func (j *job) finish(err error) {
+	j.err = err
+	close(j.done)
+}
+
+// write runs a group until each job is answered.
+func (s *Store) write(ctx context.Context, jobs []*job) {
+	g := &group{s: s, jobs: jobs}
+	for len(g.jobs) > 0 {
+		err := ctx.Err()
+		if err != nil {
+			err = fmt.Errorf("commit: %w: %w", errs.ErrUnavailable, err)
+		} else {
+			err = g.round(ctx)
+		}
+		if err != nil {
+			s.forget()
+			for _, j := range g.jobs {
+				j.finish(err)
+			}
+			return
+		}
+	}
+}
+
+// forget has the position found out again: what was sent may or may not have
+// been written.
+func (s *Store) forget() {
+	s.at = -1
+	s.heads.Purge()
+}
+
+// tell hands the events of commits to who listens.
+func (s *Store) tell(of []*entry) {
+	var events []*chat.Event
+	for _, e := range of {
+		events = append(events, e.events()...)
+	}
+	s.told(events)
+}
