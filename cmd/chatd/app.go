@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -194,9 +195,13 @@ func (a *app) run(ctx context.Context) error {
 		g.Add(lifecycle.Part{Name: "listener", Start: s.Start, Run: s.Run, Stop: s.Stop, Limit: drainLimit})
 	}
 	g.Add(lifecycle.Part{
-		Name:  "readiness",
-		Start: func(ctx context.Context) error { a.health.Ready(); return a.greet(ctx) },
-		Stop:  func(context.Context) error { a.health.Drain(); return nil },
+		Name: "readiness",
+		Start: func(ctx context.Context) error {
+			a.health.Ready()
+			go debug.FreeOSMemory() // what the start took and needs no more
+			return a.greet(ctx)
+		},
+		Stop: func(context.Context) error { a.health.Drain(); return nil },
 	})
 	return inUse(g.Run(ctx))
 }

@@ -29,6 +29,9 @@ func (b *backupCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	if cfg.Data.PostgresURL != "" {
 		return errors.New("backup: the data is in PostgreSQL: back it up with pg_dump, and keep the master key (docs/operations.md)")
 	}
+	if cfg.Data.MongoURL != "" {
+		return errors.New("backup: conversations are in MongoDB: stop chatd, then back up MongoDB and the data directory together (docs/operations.md)")
+	}
 	r, err := datadir.Backup(ctx, datadir.BackupConfig{From: cfg.Data.Dir, To: b.To, Relaxed: cfg.Data.Durability == "relaxed"})
 	if err != nil {
 		return fmt.Errorf("backup: %w", oneLine{err})
@@ -45,6 +48,9 @@ func (r *restoreCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	begin := time.Now()
 	if cfg.Data.PostgresURL != "" {
 		return errors.New("restore: the data is in PostgreSQL: restore it with pg_restore, and begin a new epoch (docs/operations.md)")
+	}
+	if cfg.Data.MongoURL != "" {
+		return errors.New("restore: conversations are in MongoDB: put MongoDB and the data directory back together (docs/operations.md)")
 	}
 	done, err := datadir.Restore(ctx, datadir.RestoreConfig{From: r.From, To: cfg.Data.Dir, Renew: renew})
 	if err != nil {

@@ -18,9 +18,18 @@ import (
 // it says before it ends with 1.
 func mustRefuse(t testing.TB, addr, dir string, args ...string) string {
 	t.Helper()
-	args = append([]string{"serve", "--listen", addr, "--data-dir", dir, "--log-level", "error"}, args...)
+	return mustRefuseWith(t, nil, append([]string{"--listen", addr, "--data-dir", dir}, args...)...)
+}
+
+// mustRefuseWith is mustRefuse with an environment, on a directory and address
+// that nobody uses unless the arguments name others.
+func mustRefuseWith(t testing.TB, env []string, args ...string) string {
+	t.Helper()
+	args = append([]string{
+		"serve", "--listen", freeAddr(t), "--data-dir", filepath.Join(t.TempDir(), "data"), "--log-level", "error",
+	}, args...)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

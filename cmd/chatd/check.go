@@ -50,6 +50,7 @@ var decoders = map[string]decoder{
 	"origin":    textDecoder(checkOrigin),
 	"postgres":  textDecoder(checkPostgres),
 	"redis":     textDecoder(checkRedis),
+	"mongo":     textDecoder(checkMongo),
 	"brokers":   decodeBrokers,
 	"secret":    textDecoder(func(string) error { return nil }),
 	"prefix":    textDecoder(checkPrefix),
@@ -116,6 +117,13 @@ func checkRedis(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" || u.Scheme != "unix" && u.Host == "" {
 		return errors.New("must be a URL, as redis://:password@127.0.0.1:6379/0 or rediss:// for TLS (its text is not shown here: it may hold a password)")
+	}
+	return nil
+}
+
+func checkMongo(raw string) error {
+	if !strings.HasPrefix(raw, "mongodb://") && !strings.HasPrefix(raw, "mongodb+srv://") {
+		return errors.New("must be a URL, as mongodb://chatd:password@127.0.0.1:27017/chatd (its text is not shown here: it may hold a password)")
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ type NetworkConfig struct {
 type DataConfig struct {
 	Dir         string `name:"data-dir" type:"directory" default:"./chatd-data" help:"Directory of the embedded store, keys and files; made when missing."`
 	PostgresURL Secret `name:"postgres-url" type:"postgres" placeholder:"URL" help:"PostgreSQL instead of the embedded store, as postgres://chatd:password@db/chatd."`
+	MongoURL    Secret `name:"mongo-url" type:"mongo" placeholder:"URL" help:"MongoDB for conversations and messages, as mongodb://chatd:password@db/chatd; accounts and people stay where they are."`
 	RedisURL    Secret `name:"redis-url" type:"redis" placeholder:"URL" help:"Redis, so that nodes count limits together and hear at once of sessions that have ended, as redis://:password@cache:6379/0; rediss:// for TLS."`
 	Durability  string `type:"choice" choices:"full,relaxed" default:"full" help:"full: an acknowledged message survives a power cut. relaxed: it survives a crash of chatd, and a power cut may take the last moments."`
 }
@@ -98,11 +99,10 @@ type LogConfig struct {
 // UnbuiltConfig holds the names of what is to come. Giving one is a fault:
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
-	MongoURL Secret `name:"mongo-url" type:"unbuilt" placeholder:"URL" server:"MongoDB" help:"MongoDB as the store."`
-	LokiURL  Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
-	SMTPURL  Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
-	S3URL    Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
-	OTLPURL  Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
+	LokiURL Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
+	SMTPURL Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
+	S3URL   Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
+	OTLPURL Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
 }
 
 // Switch is a setting that is on or off.

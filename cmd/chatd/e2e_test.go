@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -46,9 +47,11 @@ type program struct {
 	addr string   // host:port of the main listener
 	args []string // beside --listen and --data-dir
 	env  []string // beside the tests' own
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
-	err  error         // of cmd, once done
+	// Other nodes of the same server; clients that connect take any.
+	peers []*program
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when cmd has ended
+	err   error         // of cmd, once done
 }
 
 // startProgram starts chatd and waits until it is ready. It is killed when the
@@ -164,6 +167,14 @@ func (p *program) stop(t testing.TB) error {
 }
 
 func (p *program) url(path string) string { return "http://" + p.addr + path }
+
+// anyWS is ws of the program or of one of its peers.
+func (p *program) anyWS() string {
+	if n := rand.IntN(1 + len(p.peers)); n > 0 {
+		return p.peers[n-1].ws()
+	}
+	return p.ws()
+}
 
 func (p *program) ws() string { return "ws://" + p.addr + "/graphql" }
 

@@ -39,4 +39,6 @@ const (
 	damages = 14
 
 	backups, backupKills, backupMessages = 3, 4, 600
+
+	nodeKills = 2
 )

@@ -38,4 +38,6 @@ const (
 	damages = 60
 
 	backups, backupKills, backupMessages = 10, 20, 20_000
+
+	nodeKills = 20
 )

@@ -49,7 +49,7 @@ func follow(p *program, who person, rooms []string, how following, cursor string
 // until the server ends it.
 func (f *follower) run(ctx context.Context, last func() time.Duration) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, f.p.ws(), f.init())
+		c, err := wsclient.Dial(ctx, f.p.anyWS(), f.init())
 		if err != nil {
 			pause(ctx, 20*time.Millisecond)
 			continue

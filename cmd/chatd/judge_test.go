@@ -214,7 +214,7 @@ type writer struct {
 // run sends over sockets until ctx ends, connecting again when one is lost.
 func (w *writer) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, w.p.ws(), vars("authorization", "Bearer "+w.who.token))
+		c, err := wsclient.Dial(ctx, w.p.anyWS(), vars("authorization", "Bearer "+w.who.token))
 		if err != nil {
 			pause(ctx, 10*time.Millisecond)
 			continue

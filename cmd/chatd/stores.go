@@ -11,9 +11,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth/authsql"
+	"chatd/internal/chat"
+	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/keys"
+	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/relay/relaysql"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/user/usersql"
@@ -26,6 +29,7 @@ type stores struct {
 	dir  *datadir.Dir
 	ring *keys.Ring
 	db   *sqldb.DB
+	docs *mongodb.DB // of chat; nil where it is in db
 
 	several  bool // nodes may work on the database
 	claiming sync.Mutex
@@ -33,7 +37,7 @@ type stores struct {
 
 	auth   *authsql.Store
 	user   *usersql.Store
-	chat   *chatsql.Store
+	chat   chat.Store
 	relays *relaysql.Positions
 }
 
@@ -72,7 +76,11 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 			return err
 		}
 	}
-	for _, set := range []string{"auth", "user", "chat", "relay"} {
+	sets := []string{"auth", "user", "chat", "relay"}
+	if cfg.Data.MongoURL != "" {
+		sets = []string{"auth", "user", "relay"}
+	}
+	for _, set := range sets {
 		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
 			if errors.Is(err, sqldb.ErrNewerSchema) {
 				err = fmt.Errorf("%w; run that version, or restore an earlier backup", err)
@@ -81,8 +89,26 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		}
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
-	s.chat = chatsql.New(s.db, chatsql.Config{})
+	if err := s.openChat(ctx, cfg.Data.MongoURL.Reveal()); err != nil {
+		return err
+	}
 	return s.hold(cfg)
+}
+
+func (s *stores) openChat(ctx context.Context, mongo string) (err error) {
+	if mongo == "" {
+		s.chat = chatsql.New(s.db, chatsql.Config{})
+		return nil
+	}
+	if s.docs, err = mongodb.Open(ctx, mongodb.Config{URL: mongo}); err != nil {
+		return fmt.Errorf("open MongoDB: %w", oneLine{err})
+	}
+	store := chatmongo.New(s.docs, chatmongo.Config{})
+	if err := store.Prepare(ctx); err != nil {
+		return fmt.Errorf("prepare MongoDB: %w", oneLine{err})
+	}
+	s.chat = store
+	return nil
 }
 
 // oneLine is an error told in one line: drivers tell theirs in several.
@@ -152,12 +178,20 @@ func (s *stores) ping(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.docs != nil {
+		if err := s.docs.Ping(ctx); err != nil {
+			return err
+		}
+	}
 	return s.db.Ping(ctx)
 }
 
 func (s *stores) close() {
 	if s.node != nil {
 		s.node.Release()
+	}
+	if s.docs != nil {
+		_ = s.docs.Close()
 	}
 	if s.db != nil {
 		_ = s.db.Close()

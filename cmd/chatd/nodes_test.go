@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chatd/internal/platform/bus/kafkabus/kafkabustest"
+	"chatd/internal/platform/wsgql/wsclient"
+)
+
+// startNodes starts several nodes on one PostgreSQL and one Kafka. The first
+// has the others as its peers.
+func startNodes(t testing.TB, n int, args ...string) []*program {
+	t.Helper()
+	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ","))...)
+	nodes := make([]*program, n)
+	for i := range nodes {
+		p := &program{
+			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args,
+			env: []string{"CHATD_SECRET=the secret that all nodes of this test have"},
+		}
+		nodes[i] = p
+		p.start(t)
+		t.Cleanup(p.kill)
+	}
+	nodes[0].peers = nodes[1:]
+	return nodes
+}
+
+func TestSeveralNodesAreOneServer(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	here, there := nodes[0], nodes[1]
+	ada, bob := here.register(t, "ada"), here.register(t, "bob")
+	room := here.group(t, ada, bob)
+	far := there.dial(t, bob)
+	messages := listen(t, far, "1", room, nil)
+	events := listenAll(t, far, "2", nil)
+	if e := receive(t, events); e.Type != "StreamStarted" {
+		t.Fatalf("%+v", e)
+	}
+	barrier(t, far)
+
+	const sends = 50
+	took := make([]time.Duration, sends)
+	for n := range sends {
+		begin := time.Now()
+		if _, err := here.send(t.Context(), ada, room, fmt.Sprint(n), ""); err != nil {
+			t.Fatal(err)
+		}
+		if m := receive(t, messages); m.text() != fmt.Sprint(n) {
+			t.Fatalf("message %d is %q", n, m.text())
+		}
+		took[n] = time.Since(begin)
+	}
+	slices.Sort(took)
+	t.Logf("from one node to a socket of another: p50 %v, p90 %v, slowest %v", took[sends/2], took[sends*9/10], took[sends-1])
+	if took[sends/2] > 250*time.Millisecond {
+		t.Error("events came by the journal, not by the bus") // which is looked at every 500 ms
+	}
+
+	typing := make(chan string, 100)
+	err := far.Subscribe("3", `subscription($c: ID!) { typing(conversationId: $c) { user { id } typing } }`, vars("c", room), func(e wsclient.Event) {
+		typing <- string(e.Payload)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	barrier(t, far)
+	if err := here.gql(t.Context(), ada.token, `mutation($i: SetTypingInput!) { setTyping(input: $i) { ok } }`,
+		vars("i", vars("conversationId", room, "typing", true)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, typing); !strings.Contains(got, ada.id) || !strings.Contains(got, "true") {
+		t.Errorf("typing: %s", got)
+	}
+	here.kill() // nobody says any more that she has ceased to
+	select {
+	case got := <-typing:
+		if !strings.Contains(got, "false") {
+			t.Errorf("typing: %s", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("she types for ever")
+	}
+	here.start(t)
+
+	gone := here.login(t, ada)
+	socket := there.dial(t, gone)
+	if err := here.gql(t.Context(), gone.token, `mutation { logout { ok } }`, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	there.mustBeOver(t, gone, socket)
+}
+
+// Clients hop between nodes while one of them is killed and comes back: what
+// was acknowledged is there once and in order, and everybody has it.
+func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3)
+	c := assemble(t, nodes[0], 2, 6, 12)
+	for _, w := range c.writers {
+		w.pause = 5 * time.Millisecond
+	}
+	c.start(t, func() time.Duration { return rand.N(time.Second) })
+	for range nodeKills {
+		pause(t.Context(), time.Second)
+		victim := nodes[1+rand.IntN(2)] // the first is asked for the histories
+		victim.kill()
+		pause(t.Context(), rand.N(500*time.Millisecond))
+		begin := time.Now()
+		victim.start(t)
+		t.Logf("a node was back after %v", time.Since(begin))
+	}
+	c.settle(t)
+}
+
+func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	err := run(context.WithoutCancel(t.Context()), []string{"config", "check", "--kafka-brokers", "127.0.0.1:1,nowhere"}, nil, &out)
+	if err == nil {
+		t.Fatal("taken")
+	}
+	says(t, err.Error(), `"nowhere" is no broker`)
+	err = run(t.Context(), []string{"config", "check", "--kafka-brokers", "127.0.0.1:1", "--kafka-sasl", "PLAIN"}, nil, &out)
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, want := range []string{"--postgres-url", "CHATD_SECRET", "--kafka-user"} {
+		says(t, err.Error(), want)
+	}
+	begin := time.Now()
+	args := append(onPostgres(t), "--kafka-brokers", "127.0.0.1:1")
+	line := mustRefuseWith(t, []string{"CHATD_SECRET=the secret that all nodes of this test have"}, args...)
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("after %v", took)
+	}
+	says(t, line, "kafka", "127.0.0.1:1")
+}
