@@ -66,7 +66,7 @@ func migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s.close()
+	s.close() //nolint:contextcheck // Closing does not end with what asked for it.
 	_, err = fmt.Fprintln(out, "The store has this version's schema.")
 	return err
 }
@@ -84,7 +84,7 @@ func build(ctx context.Context, cfg Config, out io.Writer) (*app, error) {
 		return nil, err
 	}
 	if err := a.assemble(ctx); err != nil {
-		a.close()
+		a.close() //nolint:contextcheck // As above.
 		return nil, err
 	}
 	return a, nil
@@ -175,7 +175,7 @@ func (a *app) listen(h faces) {
 func (a *app) run(ctx context.Context) error {
 	g := lifecycle.New(a.log)
 	g.Add(
-		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.close(); return nil }},
+		lifecycle.Part{Name: "stores", Stop: func(context.Context) error { a.close(); return nil }}, //nolint:contextcheck // As above.
 		lifecycle.Part{Name: "bus", Start: a.bus.Start, Stop: a.bus.Stop},
 		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
 		lifecycle.Part{Name: "chat", Start: a.contexts.chat.Start, Run: a.contexts.chat.Run},

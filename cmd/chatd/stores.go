@@ -48,7 +48,7 @@ var errSecondNode = errors.New("another chatd works on this PostgreSQL database;
 func openStores(ctx context.Context, cfg Config, log zerolog.Logger) (*stores, error) {
 	s := &stores{}
 	if err := s.open(ctx, cfg, log); err != nil {
-		s.close()
+		s.close() //nolint:contextcheck // Closing does not end with what asked for it.
 		return nil, err
 	}
 	return s, nil
