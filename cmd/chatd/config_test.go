@@ -55,7 +55,7 @@ func TestABadConfigurationIsRefusedByName(t *testing.T) {
 		"a short secret":                   {env: []string{"CHATD_SECRET=hunter2"}, want: "CHATD_SECRET"},
 		"a dull secret":                    {env: []string{"CHATD_SECRET=" + strings.Repeat("ab", 32)}, want: "CHATD_SECRET"},
 		"a store that is not PostgreSQL":   {args: []string{"--postgres-url", "mysql://x/y"}, want: "--postgres-url"},
-		"a server not built yet":           {env: []string{"CHATD_MONGO_URL=mongodb://127.0.0.1"}, want: "does not speak MongoDB yet"},
+		"a server not built yet":           {env: []string{"CHATD_LOKI_URL=http://127.0.0.1:3100"}, want: "does not speak Loki yet"},
 		"production without a secret":      {env: []string{"CHATD_ENV=production"}, want: "CHATD_SECRET: production needs it"},
 		"production without limits":        {env: production, args: []string{"--rate-limits", "off"}, want: "--rate-limits"},
 		"production open to every site":    {env: production, args: []string{"--allowed-origins", "*"}, want: "--allowed-origins"},

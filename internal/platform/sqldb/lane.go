@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -247,7 +248,18 @@ func (d *DB) begin(ctx context.Context, s *session) (*session, error) {
 	return d.beginNew(ctx, text)
 }
 
-func (d *DB) beginNew(ctx context.Context, text string) (*session, error) {
+// beginNew begins on another connection. The idle ones may all have been lost
+// together; where nothing has begun, the next can be tried.
+func (d *DB) beginNew(ctx context.Context, text string) (s *session, err error) {
+	for range 1 + d.cfg.MaxConns {
+		if s, err = d.beginOnce(ctx, text); !errors.Is(err, driver.ErrBadConn) {
+			break
+		}
+	}
+	return s, err
+}
+
+func (d *DB) beginOnce(ctx context.Context, text string) (*session, error) {
 	s, err := d.session(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
