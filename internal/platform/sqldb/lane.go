@@ -19,6 +19,14 @@ import (
 // of.
 const attempts = 20
 
+// begin is how PostgreSQL's transactions of a lane begin. A connection that
+// has committed not longer ago than proven is taken to live: its next BEGIN
+// goes out with the first statement, in one exchange.
+const (
+	begin  = "BEGIN"
+	proven = time.Second
+)
+
 // Lane takes jobs one after the other. Jobs that have come together share one
 // commit: each can fail alone, none is answered before the commit, and when the
 // commit fails all of them do.
@@ -206,14 +214,21 @@ func retry(ctx context.Context, try func() error) error {
 // everything is undone; otherwise each job has its own.
 func (l *Lane) commit(ctx context.Context, all []part) error {
 	var err error
-	if l.session, err = l.db.begin(ctx, l.session); err != nil {
+	if l.session, err = l.db.beginOn(ctx, l.session); err != nil {
 		return err
 	}
 	g := group{session: l.session, ctx: ctx, shared: len(all) > 1}
 	if err = g.run(all); err == nil {
-		if _, err = l.session.exec(ctx, "COMMIT"); err == nil {
+		if err = l.session.commit(ctx); err == nil {
 			l.db.committed(g.txs)
 			return nil
+		}
+		if isLate(err) && !fatal(err) { // there is one part: others do not leave any
+			if len(all[0].jobs) > 1 {
+				err = errSplit
+			} else {
+				g.lonely = &all[0]
+			}
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
@@ -228,16 +243,21 @@ func (l *Lane) commit(ctx context.Context, all []part) error {
 	return err
 }
 
-// begin begins a group's transaction on s, or on a new connection when there
+// beginOn begins a group's transaction on s, or on a new connection when there
 // is none or s has gone bad.
-func (d *DB) begin(ctx context.Context, s *session) (*session, error) {
-	text := "BEGIN"
+func (d *DB) beginOn(ctx context.Context, s *session) (*session, error) {
+	text := begin
 	if d.engine == SQLite {
 		text = "BEGIN IMMEDIATE"
+	}
+	if s != nil && d.engine == PostgreSQL && time.Since(s.used) < proven {
+		s.pending = append(s.pending[:0], pending{Question: Question{Text: text}})
+		return s, nil
 	}
 	if s != nil {
 		_, err := s.exec(ctx, text)
 		if err == nil {
+			s.begun = true
 			return s, nil
 		}
 		s.release(true)
@@ -268,14 +288,33 @@ func (d *DB) beginOnce(ctx context.Context, text string) (*session, error) {
 		s.release(true)
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
+	s.begun = true
 	return s, nil
+}
+
+// commit ends the transaction well, if one has begun.
+func (s *session) commit(ctx context.Context) error {
+	if !s.begun && len(s.pending) == 1 { // the BEGIN, which nothing followed
+		s.pending = s.pending[:0]
+		return nil
+	}
+	_, err := s.exec(ctx, "COMMIT")
+	if err == nil {
+		s.begun, s.used = false, time.Now()
+	}
+	return err
 }
 
 // rollback ends the transaction after an error. SQLite may have rolled back by
 // itself, which the next begin finds out; a connection to PostgreSQL that
 // cannot say ROLLBACK is of no more use.
 func (l *Lane) rollback(ctx context.Context) {
+	l.session.pending = l.session.pending[:0]
+	if l.db.engine == PostgreSQL && !l.session.begun {
+		return
+	}
 	_, failed := l.session.exec(context.WithoutCancel(ctx), "ROLLBACK")
+	l.session.begun = false
 	if l.db.engine == PostgreSQL && failed != nil {
 		l.drop(true)
 	}

@@ -90,13 +90,14 @@ func (d *DB) tryAlone(caller context.Context, fn func(tx *Tx) error) error {
 	defer cancel()
 	tx := &Tx{session: s, ctx: ctx, jobs: 1}
 	if err = tx.run(fn); err == nil {
-		if _, err = s.exec(ctx, "COMMIT"); err == nil {
+		if err = s.commit(ctx); err == nil {
 			d.committed([]*Tx{tx})
 			s.release(false)
 			return nil
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
+	s.pending = nil
 	_, failed := s.exec(ctx, "ROLLBACK")
 	s.release(failed != nil)
 	tx.undone()
