@@ -102,6 +102,25 @@ func heard(in bus.Envelope) (e *Event, node string, err error) {
 	}
 }
 
+// sketched is an event whose payload is not read before it must be: most nodes
+// have nobody who listens. False where that cannot wait.
+func sketched(in bus.Envelope) (*Event, bool) {
+	e := &Event{Pos: in.Pos, told: &in}
+	switch in.Name {
+	case chatv1.MessageAddedName:
+		e.Kind = MessageAdded
+	case chatv1.MessageChangedName:
+		e.Kind = MessageChanged
+	case chatv1.ReceiptChangedName:
+		e.Kind = ReceiptChanged
+	default:
+		return nil, false
+	}
+	var ok bool
+	e.Conversation, ok = ids.ParseConversation(in.Key)
+	return e, ok
+}
+
 func decoded[T any](in bus.Envelope) (v T, err error) {
 	err = json.Unmarshal(in.Payload, &v)
 	return v, err
