@@ -121,6 +121,21 @@ func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
 	c.settle(t)
 }
 
+func TestANodeWithoutABusIsRefusedBesideNodesWithOne(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	database := nodes[0].args[:len(nodes[0].args)-2] // without the brokers
+	env := []string{"CHATD_SECRET=the secret that all nodes of this test have"}
+	says(t, mustRefuseWith(t, env, database...), "another chatd", "--kafka-brokers")
+	for _, p := range nodes {
+		p.kill()
+	}
+	lone := &program{dir: nodes[0].dir, addr: nodes[0].addr, args: database, env: env}
+	lone.start(t)
+	t.Cleanup(lone.kill)
+	says(t, mustRefuseWith(t, env, nodes[1].args...), "without --kafka-brokers")
+}
+
 func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
