@@ -54,7 +54,7 @@ func publishedMessage(m *Message) chatv1.Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users}
+		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role)}
 	}
 	return out
 }
@@ -137,7 +137,7 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users}
+		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role)}
 	}
 	return out
 }
