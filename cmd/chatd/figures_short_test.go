@@ -26,7 +26,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 40, 10, 40
 
-	outages = 1
+	outages    = 1
+	outageTime = time.Second
 
 	diskBytes, diskRounds = 24 << 20, 1
 

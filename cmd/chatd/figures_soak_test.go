@@ -25,7 +25,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 1_000, 20, 200
 
-	outages = 5
+	outages    = 5
+	outageTime = 30 * time.Second
 
 	diskBytes, diskRounds = 96 << 20, 5
 

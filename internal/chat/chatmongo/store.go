@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -29,7 +30,8 @@ type Config struct {
 	// Queue is how many writes may wait for their group (1024). Further
 	// callers wait outside, each as long as its context allows.
 	Queue int
-	// Timeout bounds a group's commit, retries included (10 s).
+	// Timeout bounds a write from the call to the answer, waiting for others
+	// and further tries included, and the reading of the position (5 s).
 	Timeout time.Duration
 }
 
@@ -47,6 +49,8 @@ type Store struct {
 	queue chan *job
 	turn  chan struct{} // held by who commits, or asks for the position
 
+	overtaken atomic.Uint64
+
 	// What follows belongs to the holder of the turn.
 	epoch string
 	at    int64 // all up to it is brought up; -1 when that must be found out
@@ -55,10 +59,14 @@ type Store struct {
 
 var _ chat.Store = (*Store)(nil)
 
+// Overtaken is how often another node was quicker and a group was planned
+// again on what that had written.
+func (s *Store) Overtaken() uint64 { return s.overtaken.Load() }
+
 // New returns the Store of a database. It reads nothing yet.
 func New(db *mongodb.DB, cfg Config) *Store {
 	cfg.Group = cmp.Or(cfg.Group, 128)
-	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	s := &Store{
 		db: db, log: db.Collection("chat_log"), conversations: db.Collection("chat_conversations"),
 		members: db.Collection("chat_members"), meta: db.Collection("chat_meta"),
@@ -105,16 +113,18 @@ func (s *Store) OnCommit(told func([]*chat.Event)) { s.told = told }
 // Position returns the newest position. What others have committed is brought
 // up before it is told.
 func (s *Store) Position(ctx context.Context) (string, int64, error) {
+	patience, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
 	select {
 	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return "", 0, ctx.Err()
+	case <-patience.Done():
+		return "", 0, gaveUp(ctx)
 	}
 	defer func() { <-s.turn }()
-	if err := s.knowEpoch(ctx); err != nil {
+	if err := s.knowEpoch(patience); err != nil {
 		return "", 0, fmt.Errorf("read the epoch: %w", err)
 	}
-	if _, err := s.sync(ctx); err != nil {
+	if _, err := s.sync(patience); err != nil {
 		return "", 0, fmt.Errorf("read the position: %w", err)
 	}
 	return s.epoch, s.at, nil

@@ -17,6 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"chatd/internal/platform/dial"
 	"chatd/internal/platform/errs"
 )
 
@@ -93,6 +94,7 @@ func clientOptions(cfg Config) (*options.ClientOptions, error) {
 		SetMaxPoolSize(uint64(max(cfg.MaxConns, 1))).
 		SetMaxConnIdleTime(5 * time.Minute).
 		SetConnectTimeout(cfg.ConnectTimeout).
+		SetDialer(dial.Dialer(cfg.ConnectTimeout)).
 		SetServerSelectionTimeout(cfg.ConnectTimeout).
 		SetTimeout(cfg.Timeout).
 		SetReadPreference(readpref.Primary()).
