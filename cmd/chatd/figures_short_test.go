@@ -42,4 +42,9 @@ const (
 	backups, backupKills, backupMessages = 3, 4, 600
 
 	nodeKills = 2
+
+	orderTime = 2 * time.Second
+	nodeHops  = 8
+
+	redisHang = time.Second
 )

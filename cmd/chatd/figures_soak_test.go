@@ -41,4 +41,9 @@ const (
 	backups, backupKills, backupMessages = 10, 20, 20_000
 
 	nodeKills = 20
+
+	orderTime = 20 * time.Second
+	nodeHops  = 100
+
+	redisHang = 60 * time.Second
 )

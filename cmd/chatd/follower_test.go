@@ -28,7 +28,8 @@ type follower struct {
 	who   person
 	rooms []string
 	how   following
-	start string // a cursor from before the first message
+	start string        // a cursor from before the first message
+	next  func() string // the address of the next connection; any node's
 
 	mu     sync.Mutex
 	lists  map[string][]message
@@ -41,7 +42,7 @@ type follower struct {
 func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
 	return &follower{
 		p: p, who: who, rooms: rooms, how: how, start: cursor, cursor: cursor,
-		lists: map[string][]message{}, closes: map[int]int{},
+		lists: map[string][]message{}, closes: map[int]int{}, next: p.anyWS,
 	}
 }
 
@@ -49,7 +50,7 @@ func follow(p *program, who person, rooms []string, how following, cursor string
 // until the server ends it.
 func (f *follower) run(ctx context.Context, last func() time.Duration) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, f.p.anyWS(), f.init())
+		c, err := wsclient.Dial(ctx, f.next(), f.init())
 		if err != nil {
 			pause(ctx, 20*time.Millisecond)
 			continue
@@ -69,6 +70,13 @@ func (f *follower) run(ctx context.Context, last func() time.Duration) {
 		f.cuts++
 		f.mu.Unlock()
 	}
+}
+
+// hops is how many connections have ended.
+func (f *follower) hops() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cuts
 }
 
 func forEver() time.Duration { return time.Hour }

@@ -18,11 +18,18 @@ import (
 // has the others as its peers.
 func startNodes(t testing.TB, n int, args ...string) []*program {
 	t.Helper()
-	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ","))...)
+	brokers := strings.Join(kafkabustest.Brokers(t), ",")
+	return startNodesWith(t, n, append(onPostgres(t), args...), func(int) []string { return []string{"--kafka-brokers", brokers} })
+}
+
+// startNodesWith is startNodes with arguments that all nodes have, and such of
+// each.
+func startNodesWith(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
 	nodes := make([]*program, n)
 	for i := range nodes {
 		p := &program{
-			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args,
+			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: slices.Concat(args, own(i)),
 			env: []string{"CHATD_SECRET=the secret that all nodes of this test have"},
 		}
 		nodes[i] = p
