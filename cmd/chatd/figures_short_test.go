@@ -46,5 +46,8 @@ const (
 	orderTime = 2 * time.Second
 	nodeHops  = 8
 
+	cutTime   = 3 * time.Second
+	cutRounds = 6
+
 	redisHang = time.Second
 )

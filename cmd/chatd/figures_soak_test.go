@@ -45,5 +45,8 @@ const (
 	orderTime = 20 * time.Second
 	nodeHops  = 100
 
+	cutTime   = 20 * time.Second
+	cutRounds = 60
+
 	redisHang = 60 * time.Second
 )
