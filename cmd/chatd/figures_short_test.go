@@ -49,5 +49,8 @@ const (
 	cutTime   = 3 * time.Second
 	cutRounds = 6
 
+	stormClients, stormPeople, stormWaves = 300, 8, 2
+	stormPause                            = 20 * time.Millisecond
+
 	redisHang = time.Second
 )

@@ -48,5 +48,8 @@ const (
 	cutTime   = 20 * time.Second
 	cutRounds = 60
 
+	stormClients, stormPeople, stormWaves = 10_000, 500, 5
+	stormPause                            = 50 * time.Millisecond
+
 	redisHang = 60 * time.Second
 )

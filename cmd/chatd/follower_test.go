@@ -35,8 +35,10 @@ type follower struct {
 	lists  map[string][]message
 	cursor string
 	resets int
-	closes map[int]int // how often by close code
-	cuts   int
+	// caughtUp is how often the replay of a resumed stream has ended.
+	caughtUp int
+	closes   map[int]int // how often by close code
+	cuts     int
 }
 
 func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
@@ -188,6 +190,8 @@ func (f *follower) event(e wsclient.Event) {
 	switch ev.Type {
 	case "Reset":
 		f.resets++
+	case "CaughtUp":
+		f.caughtUp++
 	case "MessageAdded":
 		for i, room := range f.rooms {
 			if room == ev.Message.ConversationID && (f.how == byCursor || i%2 == 0) {

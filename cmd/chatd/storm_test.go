@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"chatd/internal/platform/wsgql/wsclient"
+)
+
+// stormer is a follower whose connections the test makes and breaks.
+type stormer struct {
+	*follower
+	conn *wsclient.Conn
+}
+
+// back connects from an address of its own and subscribes where it was.
+func (s *stormer) back(ctx context.Context, from net.IP) (err error) {
+	o := wsclient.Options{Dialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}}
+	if s.conn, err = wsclient.DialWith(ctx, s.p.ws(), s.init(), o); err != nil {
+		return err
+	}
+	return s.subscribe(s.conn)
+}
+
+// cut ends the connection as a crash of the client does.
+func (s *stormer) cut() {
+	_ = s.conn.NetConn().(*net.TCPConn).SetLinger(0)
+	_ = s.conn.Close()
+}
+
+// resumed says whether the follower has been told that it has all.
+func (s *stormer) resumed(times int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caughtUp >= times
+}
+
+// All clients are cut off at once and all come back at once, each with the
+// cursor that it had.
+func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, unlimited...)
+	people := p.people(t, "user", stormPeople)
+	c := &crowd{p: p, people: people, log: &ledger{}, rooms: []string{p.group(t, people[0], people[1:]...), p.group(t, people[0], people[1:]...)}}
+	for n := range 4 {
+		c.writers = append(c.writers, &writer{p: p, n: n, who: people[n], rooms: c.rooms, log: c.log, pause: stormPause})
+	}
+	httpClient.CloseIdleConnections()
+	files := p.metric(t, "process_open_fds")
+	clients := make([]*stormer, stormClients)
+	for i := range clients {
+		who := people[i%len(people)]
+		at, err := p.position(t.Context(), who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[i] = &stormer{follower: follow(p, who, c.rooms, byCursor, at)}
+	}
+	wave := func(n int) time.Duration {
+		begin := time.Now()
+		var coming sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		from := net.IPv4(127, 0, 1, byte(1+n))
+		for _, s := range clients {
+			coming.Go(func() {
+				if err := s.back(ctx, from); err != nil {
+					t.Errorf("wave %d: %v", n, err)
+				}
+			})
+		}
+		coming.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+		await(t, 2*time.Minute, "all have resumed", func() bool {
+			return !slices.ContainsFunc(clients, func(s *stormer) bool { return !s.resumed(n + 1) })
+		})
+		return time.Since(begin)
+	}
+	first := wave(0)
+	c.write(t)
+	t.Cleanup(c.hush)
+	pause(t.Context(), time.Second)
+	calm := len(c.log.all())
+	t.Logf("%d clients of %d people were there after %v; sends meanwhile: %s", len(clients), len(people), first.Round(time.Millisecond), latency(c.log.all()[:calm]))
+	for n := 1; n <= stormWaves; n++ {
+		for _, s := range clients {
+			s.cut()
+		}
+		pause(t.Context(), 300*time.Millisecond) // what they will have missed
+		before := len(c.log.all())
+		took := wave(n)
+		t.Logf("wave %d: all resumed after %v; sends meanwhile: %s", n, took.Round(time.Millisecond), latency(c.log.all()[before:]))
+		if took > 30*time.Second {
+			t.Errorf("wave %d took %v", n, took)
+		}
+	}
+	c.hush()
+	stored := p.histories(t, people[0], c.rooms)
+	lists := map[string][][]message{}
+	for i, s := range clients {
+		await(t, time.Minute, fmt.Sprintf("client %d has all", i), func() bool { return s.has(stored) })
+		s.cut()
+		if s.resets != 0 {
+			t.Errorf("client %d was reset", i)
+		}
+		for _, room := range c.rooms {
+			lists[room] = append(lists[room], s.lists[room])
+		}
+	}
+	mustBeClean(t, judge(c.log, stored, lists))
+	if n := c.log.count(acked); n != len(c.log.all()) {
+		t.Errorf("%d of %d sends were acknowledged", n, len(c.log.all()))
+	}
+	httpClient.CloseIdleConnections()
+	var left float64
+	await(t, 30*time.Second, "descriptors are back", func() bool {
+		left = p.metric(t, "process_open_fds")
+		return left <= files+10
+	})
+	t.Logf("descriptors: %v, then %v", files, left)
+}
+
+// latency tells how long sends took.
+func latency(tries []*sent) string {
+	if len(tries) == 0 {
+		return "none"
+	}
+	var took []time.Duration
+	for _, s := range tries {
+		took = append(took, s.took)
+	}
+	slices.Sort(took)
+	return fmt.Sprintf("%d, p50 %v, p99 %v, slowest %v", len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+}
