@@ -49,7 +49,7 @@ const (
 	cutRounds = 60
 
 	stormClients, stormPeople, stormWaves = 10_000, 500, 5
-	stormPause                            = 50 * time.Millisecond
+	stormPause                            = time.Second
 
 	redisHang = 60 * time.Second
 )

@@ -6,6 +6,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+
+	"chatd/internal/platform/mongodb/mongodbtest"
 )
 
 // TestTheServerOutlivesADatabaseThatIsGone has a real PostgreSQL, which syncs,
@@ -60,6 +64,50 @@ func TestTheServerOutlivesADatabaseThatIsGone(t *testing.T) {
 	}
 }
 
+// TestTheServerOutlivesAMongoDBThatIsGone does the same to conversations in
+// MongoDB. Accounts stay in the embedded store, which stays.
+func TestTheServerOutlivesAMongoDBThatIsGone(t *testing.T) {
+	t.Parallel()
+	server := mongodbtest.Start(t)
+	way := newProxy(t, server.Address())
+	p := startProgram(t, append([]string{"--mongo-url", way.before(t, server.URL()+"chatd")}, unlimited...)...)
+	c := assemble(t, p, 1, 3, 4)
+	for _, w := range c.writers {
+		w.pause = 30 * time.Millisecond // FerretDB reads its whole log for each
+	}
+	c.start(t, forEver)
+	for round := range outages {
+		for _, o := range []struct {
+			fault
+			lasts time.Duration
+		}{{isReset, 0}, {isDown, outageTime}, {isSlow, outageTime}, {isSilent, 5*time.Second + outageTime}} {
+			if o.fault == isSlow && !soak {
+				continue // it is found out as silence is
+			}
+			name := fmt.Sprintf("%s, round %d", o.fault, round)
+			pause(t.Context(), 300*time.Millisecond)
+			way.suffer(t, o.fault)
+			if o.lasts > 0 {
+				outage(t, c, name, o.lasts)
+			} else {
+				pause(t.Context(), 100*time.Millisecond)
+			}
+			way.heal(t, o.fault)
+			t.Logf("%s: sends again after %v", name, recovery(t, c, name))
+		}
+		pause(t.Context(), 300*time.Millisecond)
+		server.Kill(t)
+		server.Again(t)
+		if err := way.Update(&toxiproxy.Proxy{Listen: way.Listen, Upstream: server.Address(), Enabled: true}); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("killed and started again, round %d: sends again after %v", round, recovery(t, c, "kill"))
+	}
+	await(t, 10*time.Second, "the server is ready", func() bool { status, _ := p.get(t, "/readyz"); return status == http.StatusOK })
+	c.settle(t)
+	c.mustHaveBeenAnsweredInTime(t)
+}
+
 // poolSize is how many connections a node has at most to each database.
 const poolSize = 20
 
@@ -89,8 +137,15 @@ func outage(t testing.TB, c *crowd, name string, lasts time.Duration) {
 	t.Helper()
 	p, who := c.p, c.people[0]
 	var asking sync.WaitGroup
+	tries := 0
 	for what, do := range map[string]func() error{
-		"send": func() error { _, err := p.send(t.Context(), who, c.rooms[0], "x", ""); return err },
+		"send": func() error {
+			tries++
+			s := &sent{writer: 2000, room: c.rooms[0], text: fmt.Sprintf("%s, try %d", name, tries)}
+			c.log.add(s) // it may be stored, or not
+			_, err := p.send(t.Context(), who, s.room, s.text, "")
+			return err
+		},
 		"read": func() error {
 			return p.gql(t.Context(), who.token, `query($c: ID!) { messages(conversationId: $c, last: 1) { edges { node { id } } } }`, vars("c", c.rooms[0]), nil)
 		},

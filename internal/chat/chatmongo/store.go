@@ -30,8 +30,8 @@ type Config struct {
 	// Queue is how many writes may wait for their group (1024). Further
 	// callers wait outside, each as long as its context allows.
 	Queue int
-	// Timeout bounds a write from the call to the answer, waiting for others
-	// and further tries included, and the reading of the position (5 s).
+	// Timeout bounds every call from its begin to the answer, waiting for
+	// others and further tries included (5 s).
 	Timeout time.Duration
 }
 
@@ -107,24 +107,30 @@ func unique(field string) mongo.IndexModel {
 
 const epochID = "epoch"
 
+// within gives a call its time. A request's context has a limit of its own, a
+// longer one, and then the driver's for a command does not hold.
+func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.cfg.Timeout)
+}
+
 // OnCommit names who is told of each commit's events.
 func (s *Store) OnCommit(told func([]*chat.Event)) { s.told = told }
 
 // Position returns the newest position. What others have committed is brought
 // up before it is told.
 func (s *Store) Position(ctx context.Context) (string, int64, error) {
-	patience, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.within(ctx)
 	defer cancel()
 	select {
 	case s.turn <- struct{}{}:
-	case <-patience.Done():
+	case <-ctx.Done():
 		return "", 0, gaveUp(ctx)
 	}
 	defer func() { <-s.turn }()
-	if err := s.knowEpoch(patience); err != nil {
+	if err := s.knowEpoch(ctx); err != nil {
 		return "", 0, fmt.Errorf("read the epoch: %w", err)
 	}
-	if _, err := s.sync(patience); err != nil {
+	if _, err := s.sync(ctx); err != nil {
 		return "", 0, fmt.Errorf("read the position: %w", err)
 	}
 	return s.epoch, s.at, nil

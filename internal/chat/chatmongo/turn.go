@@ -2,6 +2,7 @@ package chatmongo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -45,11 +46,11 @@ var errWaited = fmt.Errorf("chatmongo: waited for too long: %w", errs.ErrUnavail
 // somebody else does; so there is no goroutine to start or to stop.
 func (s *Store) do(ctx context.Context, j *job) error {
 	j.done, j.since = make(chan struct{}), time.Now()
-	patience, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.within(ctx)
 	defer cancel()
 	select {
 	case s.queue <- j:
-	case <-patience.Done():
+	case <-ctx.Done():
 		return gaveUp(ctx)
 	}
 	for {
@@ -59,7 +60,7 @@ func (s *Store) do(ctx context.Context, j *job) error {
 		case s.turn <- struct{}{}:
 			s.lead(ctx)
 			<-s.turn
-		case <-patience.Done():
+		case <-ctx.Done():
 			if j.state.CompareAndSwap(jobWaits, jobAbandoned) {
 				return gaveUp(ctx)
 			}
@@ -69,10 +70,10 @@ func (s *Store) do(ctx context.Context, j *job) error {
 	}
 }
 
-// gaveUp is the error of a job that was not begun.
-func gaveUp(caller context.Context) error {
-	if err := caller.Err(); err != nil {
-		return err
+// gaveUp is the error of what was not begun when ctx ended.
+func gaveUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
 	}
 	return errWaited
 }

@@ -32,7 +32,8 @@ type Config struct {
 	Name string
 	// MaxConns bounds the connections to each server (50).
 	MaxConns int
-	// Timeout bounds every command, waiting for a connection included (5 s).
+	// Timeout bounds every command, waiting for a connection included (5 s),
+	// where the context has no limit of its own: a longer one would hold.
 	Timeout time.Duration
 	// ConnectTimeout bounds the making of a connection, and the search for a
 	// primary at Open (3 s).
