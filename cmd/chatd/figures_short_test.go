@@ -52,5 +52,7 @@ const (
 	stormClients, stormPeople, stormWaves = 300, 8, 2
 	stormPause                            = 20 * time.Millisecond
 
+	sessionRounds, guessRounds = 4, 2
+
 	redisHang = time.Second
 )

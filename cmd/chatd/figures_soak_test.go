@@ -51,5 +51,7 @@ const (
 	stormClients, stormPeople, stormWaves = 10_000, 500, 5
 	stormPause                            = time.Second
 
+	sessionRounds, guessRounds = 100, 50
+
 	redisHang = 60 * time.Second
 )
