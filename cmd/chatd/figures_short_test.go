@@ -54,5 +54,7 @@ const (
 
 	sessionRounds, guessRounds = 4, 2
 
+	clockTime = 2 * time.Second
+
 	redisHang = time.Second
 )

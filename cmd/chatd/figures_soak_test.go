@@ -53,5 +53,7 @@ const (
 
 	sessionRounds, guessRounds = 100, 50
 
+	clockTime = time.Minute
+
 	redisHang = 60 * time.Second
 )
