@@ -49,8 +49,8 @@ const (
 	cutTime   = 3 * time.Second
 	cutRounds = 6
 
-	stormClients, stormPeople, stormWaves = 300, 8, 2
-	stormPause                            = 20 * time.Millisecond
+	stormClients, stormPeople, stormRoom, stormWaves = 300, 9, 4, 2
+	stormPause                                       = 20 * time.Millisecond
 
 	sessionRounds, guessRounds = 4, 2
 

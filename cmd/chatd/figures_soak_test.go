@@ -48,8 +48,8 @@ const (
 	cutTime   = 20 * time.Second
 	cutRounds = 60
 
-	stormClients, stormPeople, stormWaves = 10_000, 500, 5
-	stormPause                            = time.Second
+	stormClients, stormPeople, stormRoom, stormWaves = 10_000, 501, 25, 5
+	stormPause                                       = 100 * time.Millisecond
 
 	sessionRounds, guessRounds = 100, 50
 

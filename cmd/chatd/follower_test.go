@@ -37,6 +37,8 @@ type follower struct {
 	resets int
 	// caughtUp is how often the replay of a resumed stream has ended.
 	caughtUp int
+	// refusals are the errors that subscriptions ended with.
+	refusals []string
 	closes   map[int]int // how often by close code
 	cuts     int
 }
@@ -179,6 +181,11 @@ func (f *follower) event(e wsclient.Event) {
 				}
 			}
 		}
+	}
+	if e.Kind == wsclient.Error {
+		f.mu.Lock()
+		f.refusals = append(f.refusals, string(e.Payload))
+		f.mu.Unlock()
 	}
 	if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
 		return

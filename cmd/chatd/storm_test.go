@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 type stormer struct {
 	*follower
 	conn *wsclient.Conn
+	why  error // the last connection that did not last ended
 }
 
 // back connects from an address of its own and subscribes where it was.
@@ -34,10 +37,12 @@ func (s *stormer) come(ctx context.Context, from net.IP, times int) (tries int) 
 	for {
 		tries++
 		if err := s.back(ctx, from); err != nil {
-			s.noteClose(err)
 			if ctx.Err() != nil {
 				return tries
 			}
+			s.noteClose(err)
+			s.why = err
+			pause(ctx, 100*time.Millisecond+rand.N(400*time.Millisecond)) // as clients do
 			continue
 		}
 		for !s.resumed(times) {
@@ -49,6 +54,7 @@ func (s *stormer) come(ctx context.Context, from net.IP, times int) (tries int) 
 				continue
 			}
 			s.noteClose(s.conn.Err())
+			s.why = s.conn.Err()
 			break
 		}
 		if s.resumed(times) {
@@ -76,9 +82,13 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, unlimited...)
 	people := p.people(t, "user", stormPeople)
-	c := &crowd{p: p, people: people, log: &ledger{}, rooms: []string{p.group(t, people[0], people[1:]...), p.group(t, people[0], people[1:]...)}}
+	owner, people := people[0], people[1:]
+	c := &crowd{p: p, people: people, log: &ledger{}}
+	for members := range slices.Chunk(people, stormRoom) {
+		c.rooms = append(c.rooms, p.group(t, owner, members...))
+	}
 	for n := range 4 {
-		c.writers = append(c.writers, &writer{p: p, n: n, who: people[n], rooms: c.rooms, log: c.log, pause: stormPause})
+		c.writers = append(c.writers, &writer{p: p, n: n, who: owner, rooms: c.rooms, log: c.log, pause: stormPause, next: n * len(c.rooms) / 4})
 	}
 	httpClient.CloseIdleConnections()
 	files := p.metric(t, "process_open_fds")
@@ -89,7 +99,8 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		clients[i] = &stormer{follower: follow(p, who, c.rooms, byCursor, at)}
+		rooms := c.rooms[i%len(people)/stormRoom:][:1]
+		clients[i] = &stormer{follower: follow(p, who, rooms, byCursor, at)}
 	}
 	wave := func(n int) time.Duration {
 		begin := time.Now()
@@ -102,19 +113,28 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 			coming.Go(func() { again.Add(int64(s.come(ctx, from, n+1) - 1)) })
 		}
 		coming.Wait()
-		away, codes := 0, map[int]int{}
-		for _, s := range clients {
+		away, codes, why := 0, map[int]int{}, error(nil)
+		for i, s := range clients {
 			if !s.resumed(n + 1) {
 				away++
+			}
+			if len(s.refusals) > 0 {
+				t.Errorf("wave %d: client %d is told %v", n, i, s.refusals)
 			}
 			for code, times := range s.closes {
 				codes[code] += times
 			}
+			if s.why != nil {
+				why = s.why
+			}
+			s.why, s.closes = nil, map[int]int{}
 		}
 		if away != 0 || again.Load() != 0 {
-			t.Logf("wave %d: %d have not come back; %d tries were in vain, by close code %v", n, away, again.Load(), codes)
+			t.Logf("wave %d: %d have not come back; %d tries were in vain, by close code %v, as %v", n, away, again.Load(), codes, why)
 		}
 		if away != 0 {
+			_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its log tells what it does
+			<-p.done
 			t.FailNow()
 		}
 		return time.Since(begin)
@@ -124,7 +144,7 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 	t.Cleanup(c.hush)
 	pause(t.Context(), time.Second)
 	calm := len(c.log.all())
-	t.Logf("%d clients of %d people were there after %v; sends meanwhile: %s", len(clients), len(people), first.Round(time.Millisecond), latency(c.log.all()[:calm]))
+	t.Logf("%d clients of %d people in %d rooms were there after %v; sends meanwhile: %s", len(clients), len(people), len(c.rooms), first.Round(time.Millisecond), latency(c.log.all()[:calm]))
 	for n := 1; n <= stormWaves; n++ {
 		for _, s := range clients {
 			s.cut()
@@ -138,7 +158,7 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 		}
 	}
 	c.hush()
-	stored := p.histories(t, people[0], c.rooms)
+	stored := p.histories(t, owner, c.rooms)
 	lists := map[string][][]message{}
 	for i, s := range clients {
 		await(t, time.Minute, fmt.Sprintf("client %d has all", i), func() bool { return s.has(stored) })
@@ -146,9 +166,7 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 		if s.resets != 0 {
 			t.Errorf("client %d was reset", i)
 		}
-		for _, room := range c.rooms {
-			lists[room] = append(lists[room], s.lists[room])
-		}
+		lists[s.rooms[0]] = append(lists[s.rooms[0]], s.lists[s.rooms[0]])
 	}
 	mustBeClean(t, judge(c.log, stored, lists))
 	if n := c.log.count(acked); n != len(c.log.all()) {
