@@ -219,6 +219,11 @@ func (s *stores) Collect(ch chan<- prometheus.Metric) {
 	tell(prometheus.CounterValue, "commits_total", "Transactions committed; each may hold the work of many callers.", float64(st.Commits))
 	tell(prometheus.CounterValue, "jobs_total", "Callers' pieces of work in the committed transactions.", float64(st.Jobs))
 	tell(prometheus.CounterValue, "failed_commits_total", "Transactions that could not be committed.", float64(st.Failed))
+	retries := st.Retries
+	if shared, ok := s.chat.(interface{ Overtaken() uint64 }); ok {
+		retries += shared.Overtaken()
+	}
+	tell(prometheus.CounterValue, "retries_total", "Transactions that were tried again because another, or another node, was quicker.", float64(retries))
 	tell(prometheus.GaugeValue, "queue_length", "Pieces of work that wait for a transaction.", float64(st.Queue))
 	tell(prometheus.GaugeValue, "connections", "Open database connections.", float64(st.Conns))
 	tell(prometheus.CounterValue, "read_waits_total", "Readers that had to wait for a connection.", float64(st.Waits))
