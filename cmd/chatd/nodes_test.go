@@ -18,7 +18,7 @@ import (
 // has the others as its peers.
 func startNodes(t testing.TB, n int, args ...string) []*program {
 	t.Helper()
-	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ","))...)
+	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Fake(t), ","))...)
 	nodes := make([]*program, n)
 	for i := range nodes {
 		p := &program{
