@@ -41,4 +41,6 @@ const (
 	backups, backupKills, backupMessages = 3, 4, 600
 
 	nodeKills = 2
+
+	kafkaKills, kafkaDown, kafkaWriters = 1, 8 * time.Second, 3
 )

@@ -40,4 +40,6 @@ const (
 	backups, backupKills, backupMessages = 10, 20, 20_000
 
 	nodeKills = 20
+
+	kafkaKills, kafkaDown, kafkaWriters = 3, time.Minute, 6 // about 200 messages a second
 )

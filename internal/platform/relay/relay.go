@@ -133,6 +133,7 @@ type pending struct {
 // lead relays as the holder until the lease is lost, something fails or ctx
 // ends.
 func (r *Relay) lead(ctx context.Context, held State) error {
+	r.safe.Store(held.Pos)
 	offered := make(chan pending, r.cfg.Window-1) // and one in keep's hand
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.offer(ctx, held.Pos, offered) })
@@ -183,7 +184,6 @@ func (r *Relay) pause(ctx context.Context, d time.Duration) bool {
 // they are, and keeps the lease. At the end it lets the lease go.
 func (r *Relay) keep(ctx context.Context, s State, offered <-chan pending) error {
 	saved := s.Pos
-	r.safe.Store(s.Pos)
 	save := time.NewTicker(r.cfg.Save)
 	defer save.Stop()
 	beaten := time.Now()
