@@ -326,7 +326,8 @@ func TestAKafkaThatCannotBeUsedIsToldAtTheStart(t *testing.T) {
 		words []string
 	}{
 		"a wrong password": {
-			kafkabustest.SASL, []string{"--kafka-sasl", "SCRAM-SHA-256", "--kafka-user", "chatd"},
+			kafkabustest.SASL,
+			[]string{"--kafka-sasl", "SCRAM-SHA-256", "--kafka-user", "chatd"},
 			[]string{`refuse SASL SCRAM-SHA-256 as "chatd"`},
 		},
 		"no TLS to a port with": {kafkabustest.TLS, nil, []string{"want TLS"}},
