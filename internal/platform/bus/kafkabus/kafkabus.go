@@ -35,7 +35,7 @@ type Bus struct {
 	log     zerolog.Logger
 	metrics *metrics
 	node    string       // names this process among those that publish live
-	quiet   *atomic.Bool // the clients' own warnings are for debugging; during the start
+	quiet   *atomic.Bool // the clients' own warnings are for debugging, since it is told that Kafka is away
 	common  []kgo.Opt    // of every client
 
 	out   *kgo.Client

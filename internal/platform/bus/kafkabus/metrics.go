@@ -95,25 +95,27 @@ func (b *Bus) Healthy() error {
 
 // watch looks after the brokers, again and again.
 func (b *Bus) watch(ctx context.Context, admin *kadm.Client) {
-	now := state{at: time.Now()}
-	b.state.Store(&now)
+	now := &state{at: time.Now()}
+	b.state.Store(now)
 	for {
 		pause(ctx, lookEvery)
 		if ctx.Err() != nil {
 			return
 		}
-		next := state{now.at, b.look(ctx, admin)}
+		next := &state{now.at, b.look(ctx, admin)}
 		if next.err == nil {
 			next.at = time.Now()
 		}
 		switch {
 		case next.err != nil && now.err == nil:
+			b.quiet.Store(true)
 			b.log.Warn().Err(next.err).Msg("Kafka is away; events wait for it")
 		case next.err == nil && now.err != nil:
+			b.quiet.Store(false)
 			b.log.Info().Dur("after_ms", next.at.Sub(now.at)).Msg("Kafka is back")
 		}
 		now = next
-		b.state.Store(&next)
+		b.state.Store(now)
 	}
 }
 

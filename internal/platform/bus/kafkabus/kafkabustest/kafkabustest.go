@@ -53,6 +53,7 @@ func Shared(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.tell(t) })
 	return s
 }
 
@@ -65,12 +66,18 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("Kafka's log:\n%s", s.log())
-		}
+		s.tell(t)
 		s.end()
 	})
 	return s
+}
+
+// tell shows the end of the broker's log when the test has failed.
+func (s *Server) tell(t testing.TB) {
+	t.Helper()
+	if t.Failed() {
+		t.Logf("Kafka's log:\n%s", s.log())
+	}
 }
 
 func need(t testing.TB) {
