@@ -334,7 +334,6 @@ func TestAKafkaThatCannotBeUsedIsToldAtTheStart(t *testing.T) {
 			[]string{`refuse SASL SCRAM-SHA-256 as "chatd"`},
 		},
 		"no TLS to a port with": {kafkabustest.TLS, nil, []string{"want TLS"}},
-		"TLS to a port without": {kafkabustest.Plain, []string{"--kafka-tls", "on"}, []string{"turn TLS off"}},
 		"no topics":             {kafkabustest.Plain, []string{"--kafka-topics", "expect"}, []string{"missing topics", "kafka-topics.sh", "--partitions 12"}},
 	} {
 		t.Run(name, func(t *testing.T) {

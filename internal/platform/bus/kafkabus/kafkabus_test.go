@@ -47,7 +47,8 @@ func each(t *testing.T, test func(t *testing.T, cfg kafkabus.Config)) {
 	t.Helper()
 	t.Run("kfake", func(t *testing.T) {
 		t.Parallel()
-		cfg := quick(cluster(t, kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"})))
+		cfg := quick(cluster(t, kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
+			kfake.GroupMinSessionTimeout(time.Second)))
 		cfg.Prefix = "chatd."
 		test(t, cfg)
 	})

@@ -20,7 +20,9 @@ import (
 // in one line, soon, with the words and without the passwords.
 func mustRefuse(t *testing.T, cfg kafkabus.Config, words ...string) {
 	t.Helper()
-	cfg.Reach = 2 * time.Second
+	if cfg.Reach == 0 {
+		cfg.Reach = 5 * time.Second
+	}
 	for name, look := range map[string]func(*kafkabus.Bus) error{
 		"probe": func(b *kafkabus.Bus) error { return b.Probe(patient(t)) },
 		"start": func(b *kafkabus.Bus) error { return b.Start(patient(t)) },
@@ -60,15 +62,17 @@ func TestBrokersThatCannotBeUsedAreToldInOneLine(t *testing.T) {
 		tls   kafkabus.TLS
 		sasl  kafkabus.SASL
 		words []string
+
+		silent bool // they end the connection without a word, as if they were about to stop
 	}{
 		"no TLS to a port with":        {at: kafkabustest.TLS, words: []string{"want TLS; turn it on"}},
 		"no TLS to a port with, SASL":  {at: kafkabustest.SASLTLS, sasl: wrong("PLAIN"), words: []string{"want TLS; turn it on"}},
-		"TLS to a port without":        {at: kafkabustest.Plain, tls: trusted, words: []string{"turn TLS off"}},
-		"TLS to a port without, SASL":  {at: kafkabustest.SASL, tls: trusted, sasl: wrong("PLAIN"), words: []string{"turn TLS off"}},
+		"TLS to a port without":        {at: kafkabustest.Plain, tls: trusted, words: []string{"turn TLS off"}, silent: true},
+		"TLS to a port without, SASL":  {at: kafkabustest.SASL, tls: trusted, sasl: wrong("PLAIN"), words: []string{"turn TLS off"}, silent: true},
 		"an unknown authority":         {at: kafkabustest.TLS, tls: kafkabus.TLS{On: true}, words: []string{"not trusted", "unknown authority"}},
 		"another name":                 {at: kafkabustest.TLS, tls: kafkabus.TLS{On: true, CAFile: s.CAFile(), Name: "kafka.example"}, words: []string{"not trusted", "kafka.example"}},
-		"nobody where SASL is wanted":  {at: kafkabustest.SASL, words: []string{"may want SASL"}},
-		"nobody, with TLS":             {at: kafkabustest.SASLTLS, tls: trusted, words: []string{"may want SASL"}},
+		"nobody where SASL is wanted":  {at: kafkabustest.SASL, words: []string{"may want SASL"}, silent: true},
+		"nobody, with TLS":             {at: kafkabustest.SASLTLS, tls: trusted, words: []string{"may want SASL"}, silent: true},
 		"SASL where there is none":     {at: kafkabustest.Plain, sasl: wrong("SCRAM-SHA-512"), words: []string{"take no SASL"}},
 		"a wrong password, PLAIN":      {at: kafkabustest.SASL, sasl: wrong("PLAIN"), words: []string{`refuse SASL PLAIN as "chatd"`}},
 		"a wrong password, SCRAM":      {at: kafkabustest.SASLTLS, tls: trusted, sasl: wrong("SCRAM-SHA-256"), words: []string{`refuse SASL SCRAM-SHA-256 as "chatd"`}},
@@ -76,7 +80,11 @@ func TestBrokersThatCannotBeUsedAreToldInOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mustRefuse(t, kafkabus.Config{Brokers: []string{s.Address(tc.at)}, TLS: tc.tls, SASL: tc.sasl}, tc.words...)
+			cfg := kafkabus.Config{Brokers: []string{s.Address(tc.at)}, TLS: tc.tls, SASL: tc.sasl}
+			if tc.silent {
+				cfg.Reach = time.Second
+			}
+			mustRefuse(t, cfg, tc.words...)
 		})
 	}
 }
@@ -199,7 +207,9 @@ func TestAClusterThatCannotKeepGroupsIsTold(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: -1})
-	mustRefuse(t, quick(c), "__consumer_offsets", "offsets.topic.replication.factor")
+	cfg := quick(c)
+	cfg.Reach = 100 * time.Millisecond
+	mustRefuse(t, cfg, "__consumer_offsets", "offsets.topic.replication.factor")
 }
 
 func topicsOf(t *testing.T, admin *kadm.Client, prefix string) kadm.TopicDetails {

@@ -132,11 +132,11 @@ func TestBrokersThatDoNotAnswerAreToldSoon(t *testing.T) {
 	for name, address := range map[string]string{"silent": silent.Addr().String(), "gone": gone.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, kafkabus.Config{Brokers: []string{address}})
+			b := open(t, kafkabus.Config{Brokers: []string{address}, Reach: 2 * time.Second})
 			group(t, b, newLog().handle)
 			begin := time.Now()
 			err := b.Start(patient(t))
-			if took := time.Since(begin); took > 10*time.Second {
+			if took := time.Since(begin); took > 5*time.Second {
 				t.Errorf("after %s", took)
 			}
 			want := "kafka: no broker answers at " + address

@@ -81,6 +81,7 @@ broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 offsets.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 log.cleaner.dedupe.buffer.size=8388608
 log.index.size.max.bytes=1048576
 num.network.threads=2
