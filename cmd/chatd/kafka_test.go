@@ -47,7 +47,7 @@ func TestNobodyNoticesAKafkaThatIsKilled(t *testing.T) {
 	t.Parallel()
 	kafka := kafkabustest.Start(t)
 	brokers := []string{kafka.Address(kafkabustest.Plain)}
-	nodes := startNodes(t, 2, brokers)
+	nodes := startNodesOn(t, 2, brokers)
 	here, there := nodes[0], nodes[1]
 	c := assemble(t, here, 2, kafkaWriters, 8)
 	for i, w := range c.writers {
@@ -155,8 +155,8 @@ func lively(t *testing.T, c *crowd, here, there *program) {
 // became of it in the store and what Kafka tells of it must be the same.
 func TestEveryChangeBecomesAnEventHoweverNodesDie(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := kafkabustest.Brokers(t), kafkaPrefix()
-	nodes := startNodes(t, 2, brokers, "--kafka-prefix", prefix)
+	brokers, prefix := kafkabustest.Apache(t), kafkaPrefix()
+	nodes := startNodesOn(t, 2, brokers, "--kafka-prefix", prefix)
 	ctx, quiet := context.WithCancel(t.Context())
 	defer quiet()
 	var working sync.WaitGroup
@@ -280,8 +280,8 @@ func TestTheCommandsInTheDocsPutADeadLetterBack(t *testing.T) {
 	t.Parallel()
 	testenv.Tool(t, "kcat")
 	testenv.Tool(t, "jq")
-	brokers, prefix := kafkabustest.Brokers(t), kafkaPrefix()
-	p := startNodes(t, 1, brokers, "--kafka-prefix", prefix)[0]
+	brokers, prefix := kafkabustest.Apache(t), kafkaPrefix()
+	p := startNodesOn(t, 1, brokers, "--kafka-prefix", prefix)[0]
 	p.register(t, "ada")
 	handled := func() float64 { return p.metric(t, `chatd_bus_handled_total{group="user"}`) }
 	await(t, 30*time.Second, "the event is handled", func() bool { return handled() == 1 })

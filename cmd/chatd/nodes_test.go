@@ -21,17 +21,47 @@ const sharedSecret = "CHATD_SECRET=the secret that all nodes of this test have"
 
 // startNodes starts several nodes on one PostgreSQL and one Kafka. The first
 // has the others as its peers.
-func startNodes(t testing.TB, n int, brokers []string, args ...string) []*program {
+func startNodes(t testing.TB, n int, args ...string) []*program {
 	t.Helper()
-	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(brokers, ","))...)
+	return startNodesWith(t, n, append(onPostgres(t), args...), kafkaOf(t))
+}
+
+// startNodesOn is startNodes on brokers that are there.
+func startNodesOn(t testing.TB, n int, brokers []string, args ...string) []*program {
+	t.Helper()
+	return startNodesWith(t, n, append(onPostgres(t), args...), func(int) []string {
+		return []string{"--kafka-brokers", strings.Join(brokers, ",")}
+	})
+}
+
+// startNodesWith is startNodes with arguments that all nodes have, and such of
+// each.
+func startNodesWith(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
+	nodes := makeNodes(t, n, args, own)
+	for _, p := range nodes {
+		p.start(t)
+	}
+	return nodes
+}
+
+// kafkaOf gives all nodes the same brokers.
+func kafkaOf(t testing.TB) func(node int) []string {
+	t.Helper()
+	brokers := strings.Join(kafkabustest.Brokers(t), ",")
+	return func(int) []string { return []string{"--kafka-brokers", brokers} }
+}
+
+// makeNodes makes nodes that are to be started.
+func makeNodes(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
 	nodes := make([]*program, n)
 	for i := range nodes {
 		p := &program{
-			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args,
+			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: slices.Concat(args, own(i)),
 			env: []string{sharedSecret},
 		}
 		nodes[i] = p
-		p.start(t)
 		t.Cleanup(func() {
 			p.kill()
 			if t.Failed() {
@@ -48,11 +78,11 @@ func TestSeveralNodesAreOneServer(t *testing.T) {
 	t.Parallel()
 	t.Run("kfake", func(t *testing.T) {
 		t.Parallel()
-		oneServer(t, startNodes(t, 2, kafkabustest.Fake(t)))
+		oneServer(t, startNodes(t, 2))
 	})
 	t.Run("Apache Kafka", func(t *testing.T) {
 		t.Parallel()
-		oneServer(t, startNodes(t, 2, kafkabustest.Brokers(t), "--kafka-prefix", kafkaPrefix()))
+		oneServer(t, startNodesOn(t, 2, kafkabustest.Apache(t), "--kafka-prefix", kafkaPrefix()))
 	})
 }
 
@@ -128,7 +158,7 @@ func oneServer(t *testing.T, nodes []*program) {
 // was acknowledged is there once and in order, and everybody has it.
 func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
 	t.Parallel()
-	nodes := startNodes(t, 3, kafkabustest.Fake(t))
+	nodes := startNodes(t, 3)
 	c := assemble(t, nodes[0], 2, 6, 12)
 	for _, w := range c.writers {
 		w.pause = 5 * time.Millisecond
@@ -144,6 +174,21 @@ func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
 		t.Logf("a node was back after %v", time.Since(begin))
 	}
 	c.settle(t)
+}
+
+func TestANodeWithoutABusIsRefusedBesideNodesWithOne(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	database := nodes[0].args[:len(nodes[0].args)-2] // without the brokers
+	env := []string{"CHATD_SECRET=the secret that all nodes of this test have"}
+	says(t, mustRefuseWith(t, env, database...), "another chatd", "--kafka-brokers")
+	for _, p := range nodes {
+		p.kill()
+	}
+	lone := &program{dir: nodes[0].dir, addr: nodes[0].addr, args: database, env: env}
+	lone.start(t)
+	t.Cleanup(lone.kill)
+	says(t, mustRefuseWith(t, env, nodes[1].args...), "without --kafka-brokers")
 }
 
 func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {

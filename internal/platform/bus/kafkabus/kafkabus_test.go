@@ -33,7 +33,7 @@ func TestKafkaBusKeepsTheContract(t *testing.T) {
 	})
 	t.Run("Apache Kafka", func(t *testing.T) {
 		t.Parallel()
-		kafkabustest.Brokers(t)
+		kafkabustest.Apache(t)
 		bustest.Run(t, func(t *testing.T, l bustest.Limits) bus.Bus {
 			cfg := apache(t)
 			cfg.Partitions = 3
@@ -62,7 +62,7 @@ func each(t *testing.T, test func(t *testing.T, cfg kafkabus.Config)) {
 // of the test's own.
 func apache(t *testing.T) kafkabus.Config {
 	t.Helper()
-	cfg := brisk(kafkabustest.Brokers(t))
+	cfg := brisk(kafkabustest.Apache(t))
 	cfg.Prefix = prefix()
 	t.Cleanup(func() { removeTopics(t, cfg) })
 	return cfg

@@ -19,9 +19,9 @@ const (
 	brokersVariable = "CHATD_TEST_KAFKA_BROKERS"
 )
 
-// Fake returns the addresses of kfake brokers of the test's own, which end
+// Brokers returns the addresses of kfake brokers of the test's own, which end
 // with it.
-func Fake(t testing.TB) []string {
+func Brokers(t testing.TB) []string {
 	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
@@ -31,9 +31,9 @@ func Fake(t testing.TB) []string {
 	return c.ListenAddrs()
 }
 
-// Brokers returns the addresses of Apache Kafka's brokers that tests share:
+// Apache returns the addresses of Apache Kafka's brokers that tests share:
 // each needs a prefix of its own. Without any the test is skipped.
-func Brokers(t testing.TB) []string {
+func Apache(t testing.TB) []string {
 	t.Helper()
 	if running := os.Getenv(brokersVariable); running != "" {
 		return strings.Split(running, ",")
