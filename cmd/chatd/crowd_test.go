@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,8 +111,16 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 	c.following.Wait()
 	lists = map[string][][]message{}
 	resets := 0
-	for _, f := range c.followers {
+	for i, f := range c.followers {
 		resets += f.resets
+		for _, why := range f.refusals {
+			if !strings.Contains(why, "UNAVAILABLE") {
+				t.Errorf("follower %d was refused: %s", i, why)
+			}
+		}
+		if len(f.refusals) > 0 || len(f.closes) > 0 {
+			t.Logf("follower %d: %d subscriptions refused; connections ended by the server, by code: %v", i, len(f.refusals), f.closes)
+		}
 		for _, room := range c.rooms {
 			lists[room] = append(lists[room], f.lists[room])
 		}
