@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,9 +104,7 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 	retrying.Wait()
 	differ := differing.Load()
 	stored = c.p.histories(t, c.people[0], c.rooms)
-	for i, f := range c.followers {
-		await(t, 30*time.Second, fmt.Sprintf("follower %d has all", i), func() bool { return f.has(stored) })
-	}
+	c.awaitAll(t, stored)
 	c.gone()
 	c.following.Wait()
 	lists = map[string][][]message{}
@@ -129,4 +127,24 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 		t.Errorf("%d retries told another message, %d streams were reset", differ, resets)
 	}
 	return stored, lists
+}
+
+// awaitAll waits until all followers have what is stored.
+func (c *crowd) awaitAll(t testing.TB, stored map[string][]message) {
+	t.Helper()
+	behind := func(f *follower) bool { return !f.has(stored) }
+	for end := time.Now().Add(30 * time.Second); slices.ContainsFunc(c.followers, behind); pause(t.Context(), 10*time.Millisecond) {
+		if time.Now().Before(end) {
+			continue
+		}
+		for i, f := range c.followers {
+			f.mu.Lock()
+			for _, room := range c.rooms {
+				t.Logf("follower %d has %d of %d; %d connections, ended by %v, refused %v", i, f.lastSeq(room), len(stored[room]), f.cuts+1, f.closes, f.refusals)
+			}
+			f.mu.Unlock()
+		}
+		_, ready := c.p.get(t, "/readyz")
+		t.Fatalf("not all followers have all after 30 s; /readyz says %s", ready)
+	}
 }
