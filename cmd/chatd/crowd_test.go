@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -103,15 +104,21 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 	retrying.Wait()
 	differ := differing.Load()
 	stored = c.p.histories(t, c.people[0], c.rooms)
-	for i, f := range c.followers {
-		await(t, 30*time.Second, fmt.Sprintf("follower %d has all", i), func() bool { return f.has(stored) })
-	}
+	c.awaitAll(t, stored)
 	c.gone()
 	c.following.Wait()
 	lists = map[string][][]message{}
 	resets := 0
-	for _, f := range c.followers {
+	for i, f := range c.followers {
 		resets += f.resets
+		for _, why := range f.refusals {
+			if !strings.Contains(why, "UNAVAILABLE") {
+				t.Errorf("follower %d was refused: %s", i, why)
+			}
+		}
+		if len(f.refusals) > 0 || len(f.closes) > 0 {
+			t.Logf("follower %d: %d subscriptions refused; connections ended by the server, by code: %v", i, len(f.refusals), f.closes)
+		}
 		for _, room := range c.rooms {
 			lists[room] = append(lists[room], f.lists[room])
 		}
@@ -120,4 +127,24 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 		t.Errorf("%d retries told another message, %d streams were reset", differ, resets)
 	}
 	return stored, lists
+}
+
+// awaitAll waits until all followers have what is stored.
+func (c *crowd) awaitAll(t testing.TB, stored map[string][]message) {
+	t.Helper()
+	behind := func(f *follower) bool { return !f.has(stored) }
+	for end := time.Now().Add(30 * time.Second); slices.ContainsFunc(c.followers, behind); pause(t.Context(), 10*time.Millisecond) {
+		if time.Now().Before(end) {
+			continue
+		}
+		for i, f := range c.followers {
+			f.mu.Lock()
+			for _, room := range c.rooms {
+				t.Logf("follower %d has %d of %d; %d connections, ended by %v, refused %v", i, f.lastSeq(room), len(stored[room]), f.cuts+1, f.closes, f.refusals)
+			}
+			f.mu.Unlock()
+		}
+		_, ready := c.p.get(t, "/readyz")
+		t.Fatalf("not all followers have all after 30 s; /readyz says %s", ready)
+	}
 }

@@ -52,7 +52,7 @@ const (
 	cutRounds = 6
 
 	stormClients, stormPeople, stormRoom, stormWaves = 300, 9, 4, 2
-	stormPause                                       = 20 * time.Millisecond
+	stormPause                                       = 100 * time.Millisecond
 
 	sessionRounds, guessRounds = 4, 2
 

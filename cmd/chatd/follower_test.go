@@ -37,7 +37,8 @@ type follower struct {
 	resets int
 	// caughtUp is how often the replay of a resumed stream has ended.
 	caughtUp int
-	// refusals are the errors that subscriptions ended with.
+	// refusals are the errors that subscriptions ended with; it connects again
+	// after each.
 	refusals []string
 	closes   map[int]int // how often by close code
 	cuts     int
@@ -136,7 +137,7 @@ func (f *follower) subscribe(c *wsclient.Conn) error {
 			after = f.lastSeq(room)
 			f.mu.Unlock()
 		}
-		if err := c.Subscribe(fmt.Sprint("m", i), addedDoc, vars("c", room, "a", after), f.added(room)); err != nil {
+		if err := c.Subscribe(fmt.Sprint("m", i), addedDoc, vars("c", room, "a", after), f.unless(c, f.added(room))); err != nil {
 			return err
 		}
 	}
@@ -149,7 +150,22 @@ func (f *follower) subscribe(c *wsclient.Conn) error {
 		after = f.cursor
 		f.mu.Unlock()
 	}
-	return c.Subscribe("e", followDoc, vars("a", after), f.event)
+	return c.Subscribe("e", followDoc, vars("a", after), f.unless(c, f.event))
+}
+
+// unless hands events on, and ends the connection when the subscription was
+// refused, as where the server could not read what was missed.
+func (f *follower) unless(c *wsclient.Conn, handle wsclient.Handler) wsclient.Handler {
+	return func(e wsclient.Event) {
+		if e.Kind == wsclient.Error {
+			f.mu.Lock()
+			f.refusals = append(f.refusals, string(e.Payload))
+			f.mu.Unlock()
+			_ = c.NetConn().Close()
+			return
+		}
+		handle(e)
+	}
 }
 
 func (f *follower) added(room string) wsclient.Handler {
@@ -181,11 +197,6 @@ func (f *follower) event(e wsclient.Event) {
 				}
 			}
 		}
-	}
-	if e.Kind == wsclient.Error {
-		f.mu.Lock()
-		f.refusals = append(f.refusals, string(e.Payload))
-		f.mu.Unlock()
 	}
 	if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
 		return
