@@ -99,5 +99,8 @@ func (c Patch) apply(p *Profile, now time.Time) {
 	if p.Status.Text == "" && p.Status.Emoji == "" {
 		p.Status.ExpiresAt = time.Time{}
 	}
-	p.UpdatedAt = now
+	// It rises with every update, whatever clocks do: caches tell versions by it.
+	if p.UpdatedAt = p.UpdatedAt.Add(time.Microsecond); now.After(p.UpdatedAt) {
+		p.UpdatedAt = now
+	}
 }

@@ -26,3 +26,13 @@ type ProfileUpdated struct {
 	Locale          string     `json:"locale"`
 	At              time.Time  `json:"at"`
 }
+
+// PresenceChosenName is the name of PresenceChosen.
+const PresenceChosenName = "user.presence_chosen.v1"
+
+// PresenceChosen says that somebody has chosen how he wants to be seen. What he
+// has chosen is not everybody's to know.
+type PresenceChosen struct {
+	UserID ids.User  `json:"userId"`
+	At     time.Time `json:"at"`
+}
