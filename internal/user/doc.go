@@ -15,7 +15,8 @@
 // Start reading at Service, then profile.go (what is allowed), update.go,
 // search.go, fold.go (what a search takes for the same). Profiles that were
 // looked at are kept in a bounded cache (cache.go), so that showing the sender
-// of a message costs no read. For presence start at PresenceService
+// of a message costs no read; tail.go hears what other nodes change of them,
+// and what they have read may lie on a shelf that they share. For presence start at PresenceService
 // (presences.go), then person.go (who is there), audience.go (who is told) and
 // wire.go (other nodes).
 //

@@ -37,3 +37,21 @@ type Notice struct {
 	Report []byte
 	Age    time.Duration
 }
+
+// Shelf is where nodes leave profiles that they have read for each other. It
+// may forget, and may hold what is too old: who takes a profile decides by its
+// stamp. Methods take no longer than a moment, also when the shelf is away.
+type Shelf interface {
+	// Take returns those that are there, in any order, in one exchange.
+	Take(ctx context.Context, of []ids.User) []Kept
+	// Put leaves profiles, but none in place of a newer one: one with a later
+	// UpdatedAt, or with the same and a higher stamp.
+	Put(ctx context.Context, profiles []Kept)
+}
+
+// Kept is a profile that was read from the store after all changes up to the
+// position Stamp.
+type Kept struct {
+	Profile
+	Stamp int64
+}
