@@ -113,11 +113,11 @@ func (a *app) assemble(ctx context.Context) (err error) {
 	if a.bus, err = newBus(a.cfg, a.log, registry); err != nil {
 		return err
 	}
-	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, limiter, a.log); err != nil {
+	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, a.redis, limiter, a.log); err != nil {
 		return err
 	}
 	a.ended = newEnded(a.contexts, a.redis, a.log)
-	if err := (hearers{a.contexts.user.Handle, a.contexts.chat.Hear}).join(a.cfg, a.bus); err != nil {
+	if err := (hearers{a.contexts.user.Handle, a.contexts.chat.Hear, a.contexts.present.Hear}).join(a.cfg, a.bus); err != nil {
 		return err
 	}
 	a.relays = newRelays(a.cfg, a.stores, a.bus, a.log, registry)
@@ -138,7 +138,7 @@ func (a *app) assemble(ctx context.Context) (err error) {
 	}
 	f := &face{
 		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
-		limiter: limiter, health: a.health, registry: registry, log: a.log,
+		present: a.contexts.present, limiter: limiter, health: a.health, registry: registry, log: a.log,
 	}
 	a.listen(f.handlers())
 	return nil
@@ -186,7 +186,11 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "bus", Start: a.bus.Start, Stop: a.bus.Stop},
 		lifecycle.Part{Name: "auth", Start: a.contexts.auth.Start, Run: until(a.contexts.auth.Run)},
 		lifecycle.Part{Name: "chat", Start: a.contexts.chat.Start, Run: a.contexts.chat.Run},
+		lifecycle.Part{Name: "presence", Run: a.contexts.present.Run},
 	)
+	if a.cfg.several() || a.contexts.user.Shelf != nil {
+		g.Add(lifecycle.Part{Name: "user", Start: a.contexts.user.Start, Run: a.contexts.user.Run})
+	}
 	if a.redis != nil {
 		g.Add(
 			lifecycle.Part{Name: "redis", Run: until(a.redis.Run)},

@@ -47,10 +47,19 @@ func crier(cfg Config, b bus.Bus) chat.Crier {
 	return b
 }
 
+// userCrier is how user reaches other nodes; nil where there are none.
+func userCrier(cfg Config, b bus.Bus) user.Crier {
+	if !cfg.several() {
+		return nil
+	}
+	return b
+}
+
 // hearers are who hears what.
 type hearers struct {
-	user bus.Handler
-	chat func(bus.Envelope)
+	user     bus.Handler
+	chat     func(bus.Envelope)
+	presence func(bus.Envelope)
 }
 
 func (h hearers) join(cfg Config, b bus.Bus) error {
@@ -62,6 +71,9 @@ func (h hearers) join(cfg Config, b bus.Bus) error {
 	}
 	if err := b.Broadcast(chat.Broadcasts(), h.chat); err != nil {
 		return fmt.Errorf("subscribe chat: %w", err)
+	}
+	if err := b.Broadcast(user.Broadcasts(), h.presence); err != nil {
+		return fmt.Errorf("subscribe presence: %w", err)
 	}
 	return nil
 }

@@ -47,21 +47,22 @@ type DataConfig struct {
 	Dir         string `name:"data-dir" type:"directory" default:"./chatd-data" help:"Directory of the embedded store, keys and files; made when missing."`
 	PostgresURL Secret `name:"postgres-url" type:"postgres" placeholder:"URL" help:"PostgreSQL instead of the embedded store, as postgres://chatd:password@db/chatd."`
 	MongoURL    Secret `name:"mongo-url" type:"mongo" placeholder:"URL" help:"MongoDB for conversations and messages, as mongodb://chatd:password@db/chatd; accounts and people stay where they are."`
-	RedisURL    Secret `name:"redis-url" type:"redis" placeholder:"URL" help:"Redis, so that nodes count limits together and hear at once of sessions that have ended, as redis://:password@cache:6379/0; rediss:// for TLS."`
+	RedisURL    Secret `name:"redis-url" type:"redis" placeholder:"URL" help:"Redis, so that nodes count limits together, hear at once of sessions that have ended, and have presence and a cache of profiles in common, as redis://:password@cache:6379/0; rediss:// for TLS."`
 	Durability  string `type:"choice" choices:"full,relaxed" default:"full" help:"full: an acknowledged message survives a power cut. relaxed: it survives a crash of chatd, and a power cut may take the last moments."`
 }
 
 // BusConfig is how events go between contexts and nodes: within the process,
 // or by Kafka where there are several nodes.
 type BusConfig struct {
-	KafkaBrokers []string `type:"brokers" placeholder:"LIST" help:"Kafka as the bus of several nodes on one PostgreSQL: some of its brokers, as kafka-1:9092,kafka-2:9092."`
-	KafkaTLS     Switch   `name:"kafka-tls" type:"choice" choices:"on,off" default:"off" help:"Whether connections to the brokers are encrypted."`
-	KafkaCA      string   `name:"kafka-ca" placeholder:"FILE" help:"Authorities of the brokers' certificates, in PEM; the system's when nothing is said."`
-	KafkaSASL    string   `name:"kafka-sasl" type:"choice" choices:"off,PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"off" help:"How chatd signs in to the brokers."`
-	KafkaUser    string   `name:"kafka-user" placeholder:"NAME" help:"The user that it signs in as."`
-	KafkaSecret  Secret   `name:"kafka-password" type:"secret" placeholder:"PASSWORD" help:"His password; better given by the environment."`
-	KafkaTopics  string   `name:"kafka-topics" type:"choice" choices:"create,expect" default:"create" help:"Whether topics that are missing are made, or the start refused."`
-	KafkaPrefix  string   `name:"kafka-prefix" type:"prefix" default:"chatd." help:"What the names of topics and consumer groups begin with."`
+	KafkaBrokers []string      `type:"brokers" placeholder:"LIST" help:"Kafka as the bus of several nodes on one PostgreSQL: some of its brokers, as kafka-1:9092,kafka-2:9092."`
+	KafkaTLS     Switch        `name:"kafka-tls" type:"choice" choices:"on,off" default:"off" help:"Whether connections to the brokers are encrypted."`
+	KafkaCA      string        `name:"kafka-ca" placeholder:"FILE" help:"Authorities of the brokers' certificates, in PEM; the system's when nothing is said."`
+	KafkaSASL    string        `name:"kafka-sasl" type:"choice" choices:"off,PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"off" help:"How chatd signs in to the brokers."`
+	KafkaUser    string        `name:"kafka-user" placeholder:"NAME" help:"The user that it signs in as."`
+	KafkaSecret  Secret        `name:"kafka-password" type:"secret" placeholder:"PASSWORD" help:"His password; better given by the environment."`
+	KafkaTopics  string        `name:"kafka-topics" type:"choice" choices:"create,expect" default:"create" help:"Whether topics that are missing are made, or the start refused."`
+	PresenceTTL  time.Duration `name:"presence-ttl" type:"duration" min:"3s" max:"40s" default:"30s" help:"How long nodes believe what another has last said of who is connected to it; they say it three times as often."`
+	KafkaPrefix  string        `name:"kafka-prefix" type:"prefix" default:"chatd." help:"What the names of topics and consumer groups begin with."`
 }
 
 // AccountsConfig is who may get an account.

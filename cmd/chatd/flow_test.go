@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"chatd/internal/platform/wsgql/wsclient"
@@ -56,6 +57,7 @@ const eventsDoc = `subscription($a: String) { events(after: $a) { __typename cur
 	... on MessageChanged { message { id seq rev text } unreadCount }
 	... on Reset { reason } } }`
 
+// listenAll subscribes to everything but presence, which comes when it comes.
 func listenAll(t testing.TB, c *wsclient.Conn, id string, after any) <-chan event {
 	t.Helper()
 	out := make(chan event, 1<<16)
@@ -65,7 +67,7 @@ func listenAll(t testing.TB, c *wsclient.Conn, id string, after any) <-chan even
 			return
 		}
 		var d struct{ Data struct{ Events event } }
-		if json.Unmarshal(e.Payload, &d) == nil {
+		if json.Unmarshal(e.Payload, &d) == nil && !strings.HasPrefix(d.Data.Events.Type, "Presence") {
 			out <- d.Data.Events
 		}
 	})

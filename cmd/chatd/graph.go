@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authgraph"
@@ -25,6 +26,7 @@ var rootSDL string
 type parts struct {
 	auth    *auth.Service
 	user    *user.Service
+	present *user.PresenceService
 	chat    *chat.Service
 	feed    *feed.Viewers
 	cursors *page.Sealer // of lists
@@ -34,6 +36,7 @@ type parts struct {
 type graph struct {
 	accounts *authgraph.Nodes
 	people   *usergraph.Users
+	present  *user.PresenceService
 	chat     *chatgraph.Graph
 	feed     *feed.Viewers
 }
@@ -41,7 +44,7 @@ type graph struct {
 // newEngine composes the schema and ties it to its resolvers: what cfg says of
 // both is filled in here.
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
-	g := &graph{accounts: authgraph.NewNodes(p.auth), people: usergraph.NewUsers(p.user), feed: p.feed}
+	g := &graph{accounts: authgraph.NewNodes(p.auth), people: usergraph.NewUsers(p.user, p.present), present: p.present, feed: p.feed}
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors})
 	cfg.SDL = []gqlx.Source{
 		{Name: "cmd/chatd/schema.graphql", SDL: rootSDL},
@@ -49,12 +52,13 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 		{Name: "usergraph/schema.graphql", SDL: usergraph.SDL()},
 		{Name: "chatgraph/schema.graphql", SDL: chatgraph.SDL()},
 	}
+	changes := usergraph.NewSubscription(g.people)
 	cfg.Root = &Resolver{
-		query:        &Query{authgraph.NewQuery(p.auth), usergraph.NewQuery(p.user), g.chat.Query(), g},
-		mutation:     &Mutation{authgraph.NewMutation(p.auth, g.people), usergraph.NewMutation(p.user), g.chat.Mutation()},
-		subscription: &Subscription{g.chat.Subscription()},
+		query:        &Query{authgraph.NewQuery(p.auth), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},
+		mutation:     &Mutation{authgraph.NewMutation(p.auth, g.people), usergraph.NewMutation(p.user, g.people), g.chat.Mutation()},
+		subscription: &Subscription{g.chat.Subscription(), changes},
 	}
-	cfg.Subscriptions = append(g.chat.SubscriptionFields(), gqlx.SubscriptionField{
+	cfg.Subscriptions = append(slices.Concat(g.chat.SubscriptionFields(), changes.Fields()), gqlx.SubscriptionField{
 		Name: "events", Open: g.openEvents, Node: func(event any) any { return g.event(event, nil) },
 	})
 	cfg.Before = g.before
@@ -89,6 +93,9 @@ type (
 	authMutation = authgraph.Mutation
 	userMutation = usergraph.Mutation
 	chatMutation = chatgraph.Mutation
+
+	chatSubscription = chatgraph.Subscription
+	userSubscription = usergraph.Subscription
 )
 
 // Query resolves Query.
@@ -107,7 +114,10 @@ type Mutation struct {
 }
 
 // Subscription resolves Subscription.
-type Subscription struct{ *chatgraph.Subscription }
+type Subscription struct {
+	*chatSubscription
+	*userSubscription
+}
 
 // Viewer is the signed-in user.
 type Viewer struct {
@@ -132,6 +142,11 @@ func (v *Viewer) User(ctx context.Context) (*usergraph.User, error) {
 // Account resolves account.
 func (v *Viewer) Account(ctx context.Context) (*authgraph.Account, error) {
 	return v.g.accounts.Account(ctx, v.principal.User)
+}
+
+// ChosenPresence resolves chosenPresence.
+func (v *Viewer) ChosenPresence(ctx context.Context) (user.Availability, error) {
+	return v.g.present.Choice(ctx, v.principal.User)
 }
 
 // StreamCursor resolves streamCursor.

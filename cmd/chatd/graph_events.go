@@ -11,6 +11,8 @@ import (
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
+	"chatd/internal/user"
+	"chatd/internal/user/usergraph"
 )
 
 // openEvents opens the stream of everything that concerns the viewer.
@@ -114,6 +116,10 @@ func (g *graph) event(event any, local feed.Local) *Event {
 	switch e := event.(type) {
 	case *chat.Event:
 		return &Event{g.chat.EventNode(e, local)}
+	case *user.PresenceChanged:
+		return &Event{g.people.Changed(e, local)}
+	case *user.PresenceSnapshot:
+		return &Event{g.people.Snapshot(e, local)}
 	case *feed.Started:
 		return &Event{&StreamStarted{mark{local}}}
 	case *feed.CaughtUp:
@@ -190,6 +196,16 @@ func (e *Event) ToReceiptChanged() (*chatgraph.ReceiptChanged, bool) {
 // ToTypingChanged tells whether it is that type.
 func (e *Event) ToTypingChanged() (*chatgraph.TypingChanged, bool) {
 	return is[*chatgraph.TypingChanged](e.node)
+}
+
+// ToPresenceChanged tells whether it is that type.
+func (e *Event) ToPresenceChanged() (*usergraph.PresenceChanged, bool) {
+	return is[*usergraph.PresenceChanged](e.node)
+}
+
+// ToPresenceSnapshot tells whether it is that type.
+func (e *Event) ToPresenceSnapshot() (*usergraph.PresenceSnapshot, bool) {
+	return is[*usergraph.PresenceSnapshot](e.node)
 }
 
 func is[T any](node any) (T, bool) {

@@ -31,6 +31,8 @@ type house struct {
 	t      *testing.T
 	engine *gqlx.Engine
 	user   *user.Service
+
+	present *user.PresenceService
 }
 
 func newHouse(t *testing.T) *house {
@@ -52,26 +54,31 @@ func newHouse(t *testing.T) *house {
 	if err := talk.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	present := user.NewPresence(user.PresenceDeps{Store: usersql.New(db), Circle: talk, Log: zerolog.Nop()},
+		user.PresenceConfig{Gather: time.Millisecond, Grace: time.Millisecond, Tick: 10 * time.Millisecond})
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error)
+	ended := make(chan error, 2)
 	go func() { ended <- talk.Run(ctx) }()
+	go func() { ended <- present.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
+		for range cap(ended) {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	codec, err := feed.NewCodec(secret, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	viewers := feed.NewViewers(codec, feed.Config{}, talk.Source())
-	e, err := newEngine(parts{user: people, chat: talk, feed: viewers, cursors: cursors}, gqlx.Config{Log: zerolog.Nop()})
+	viewers := feed.NewViewers(codec, feed.Config{Signals: present}, talk.Source())
+	e, err := newEngine(parts{user: people, present: present, chat: talk, feed: viewers, cursors: cursors}, gqlx.Config{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	return &house{t, e, people}
+	return &house{t, e, people, present}
 }
 
 // somebody is a signed-in user of the house.
@@ -391,6 +398,17 @@ func TestUnmarkedFieldsAreTheSameForEveryMember(t *testing.T) {
 	}
 	ann.run(nil, `mutation D($id: ID!) { deleteMessage(input: {id: $id}) { message { id } } }`, map[string]any{"id": m})
 	if a, b := a2(), b2(); a != b || !strings.Contains(a, `"text":null`) {
+		t.Errorf("%s\n%s", a, b)
+	}
+
+	eve := h.somebody("eve")
+	ann.run(nil, `mutation A($c: ID!, $u: ID!) { addMembers(input: {conversationId: $c, userIds: [$u]}) { conversation { id } } }`,
+		map[string]any{"c": c, "u": eve.id.String()})
+	there := `subscription P($u: [ID!]!) { presenceChanged(userIds: $u) { user { id username displayName } status lastActiveAt } }`
+	who := map[string]any{"u": []any{eve.id.String()}}
+	a3, b3 := ann.listen(there, who), bob.listen(there, who)
+	defer h.present.Attend(eve.id).End()
+	if a, b := a3(), b3(); a != b || !strings.Contains(a, `"ONLINE"`) || !strings.Contains(a, eve.id.String()) {
 		t.Errorf("%s\n%s", a, b)
 	}
 }

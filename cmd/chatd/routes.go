@@ -18,6 +18,7 @@ import (
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/webassets"
 	"chatd/internal/platform/wsgql"
+	"chatd/internal/user"
 )
 
 // faces are the handlers of the listeners; ws and ops are nil where everything
@@ -32,6 +33,7 @@ type face struct {
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
+	present  *user.PresenceService
 	limiter  limit.Limiter
 	health   *httpx.Health
 	registry *prometheus.Registry
@@ -64,7 +66,7 @@ func (f *face) handlers() faces {
 }
 
 func (f *face) graphql(r chi.Router) {
-	r.Handle("/graphql", f.upgradeOr(f.limited(f.engine.HTTP())))
+	r.Handle("/graphql", f.upgradeOr(f.limited(f.active(f.engine.HTTP()))))
 	r.Get("/.well-known/jwks.json", f.accounts.ServeJWKS)
 }
 
@@ -104,6 +106,17 @@ func (f *face) limited(next http.Handler) http.Handler {
 		if wait, ok := allow(r.Context()); !ok {
 			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
 			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// active counts what somebody asks over HTTP as activity of his: clients send
+// by it and listen on a socket.
+func (f *face) active(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := principal.From(r.Context()); ok {
+			f.present.Active(p.User)
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -7,6 +7,7 @@ import (
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/principal"
 	"chatd/internal/platform/wsgql"
 )
 
@@ -22,6 +23,7 @@ func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, 
 		InitBytes:      int64(l.MaxInitFrame), MessageBytes: int64(l.MaxFrame),
 		UnsentBytes: l.MaxUnsent, Subscriptions: l.MaxSubscriptions, SocketsPerUser: l.MaxSocketsPerUser,
 		Unlimited: l.RateLimits == Off, Requests: requests(limiter),
+		Attend: func(p principal.Principal) wsgql.Attendance { return c.present.Attend(p.User) },
 	})
 }
 

@@ -224,6 +224,7 @@ func (s *stores) Collect(ch chan<- prometheus.Metric) {
 		retries += shared.Overtaken()
 	}
 	tell(prometheus.CounterValue, "retries_total", "Transactions that were tried again because another, or another node, was quicker.", float64(retries))
+	tell(prometheus.CounterValue, "reads_total", "Queries beside those of transactions that write.", float64(st.Reads))
 	tell(prometheus.GaugeValue, "queue_length", "Pieces of work that wait for a transaction.", float64(st.Queue))
 	tell(prometheus.GaugeValue, "connections", "Open database connections.", float64(st.Conns))
 	tell(prometheus.CounterValue, "read_waits_total", "Readers that had to wait for a connection.", float64(st.Waits))

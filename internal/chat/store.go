@@ -19,6 +19,7 @@ import (
 // ord follow each other in the same order.
 type Store interface {
 	Conversations
+	Companions
 	Messages
 	Journal
 }
@@ -60,6 +61,17 @@ type Conversations interface {
 	// never back. It returns the position as it is then and the
 	// conversation's LastOrd.
 	MarkRead(ctx context.Context, user ids.User, id ids.Conversation, seq int64) (Receipt, int64, error)
+}
+
+// Companions tells who is in a conversation with whom.
+type Companions interface {
+	// Companions returns the members of those of the user's conversations
+	// that have at most most members, himself included, each once, in any
+	// order; at most limit.
+	Companions(ctx context.Context, user ids.User, most, limit int) ([]ids.User, error)
+	// Together returns those of the users who are in a conversation with the
+	// user, of any size, each once, in any order.
+	Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error)
 }
 
 // NewConversation is what Create stores.

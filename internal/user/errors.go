@@ -15,6 +15,8 @@ var (
 	ErrBadTimeZone    = errs.New(errs.BadInput, "user.bad_time_zone", "Give a time zone such as Europe/Vienna.", errs.Field("timeZone"))
 	ErrBadLocale      = errs.New(errs.BadInput, "user.bad_locale", "Give a language tag such as de-AT.", errs.Field("locale"))
 
+	ErrBadPresence = errs.New(errs.BadInput, "user.bad_presence", "A presence is ONLINE, AWAY, BUSY or OFFLINE.", errs.Field("status"))
+
 	ErrBadQuery = errs.New(errs.BadInput, "user.bad_query", "Search for 1 to 100 characters.", errs.Field("query"))
 	ErrTooMany  = errs.New(errs.BadInput, "user.too_many_ids", "Ask for at most 100 users at once.", errs.Field("ids"))
 )

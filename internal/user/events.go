@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"chatd/internal/auth/authv1"
 	"chatd/internal/platform/bus"
+	"chatd/internal/platform/ids"
 	"chatd/internal/user/userv1"
 )
 
@@ -27,6 +29,18 @@ func Updated(p Profile) bus.Envelope {
 	}
 	return bus.Envelope{
 		Name: userv1.ProfileUpdatedName, Topic: userv1.Topic, Key: p.ID.String(), Time: p.UpdatedAt, Payload: payload,
+	}
+}
+
+// Chosen is the event of somebody who has chosen how he wants to be seen.
+// Stores put it into their log and give it its position.
+func Chosen(of ids.User, at time.Time) bus.Envelope {
+	payload, err := json.Marshal(userv1.PresenceChosen{UserID: of, At: at})
+	if err != nil {
+		panic(err) // an id and a time
+	}
+	return bus.Envelope{
+		Name: userv1.PresenceChosenName, Topic: userv1.Topic, Key: of.String(), Time: at, Payload: payload,
 	}
 }
 

@@ -3,8 +3,12 @@ package user
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"chatd/internal/auth/authv1"
 	"chatd/internal/platform/bus"
@@ -15,16 +19,22 @@ import (
 // MaxIDs is how many users may be asked for at once.
 const MaxIDs = 100
 
-// Deps are what a Service works with; all are required.
+// Deps are what a Service works with; Store and Cursors are required.
 type Deps struct {
 	Store   Store
 	Cursors *page.Sealer
+	Log     zerolog.Logger
+	// Shelf has profiles that nodes have read; nil for none. It needs Run.
+	Shelf Shelf
+	// Chosen is told of users who have chosen another presence, by Run.
+	Chosen func(ids.User)
 }
 
 // Config tunes a Service; zero values are the defaults.
 type Config struct {
 	Now   func() time.Time // time.Now
 	Cache int              // profiles kept in memory; 16,384
+	Poll  time.Duration    // between Run's readings of the log; 500 ms
 }
 
 // Service is user's use cases. Its methods may be called by any number of
@@ -33,9 +43,16 @@ type Config struct {
 type Service struct {
 	Deps
 	now    func() time.Time
+	poll   time.Duration
 	cache  *cache
 	handle bus.Handler
+	puts   chan []Kept  // that wait for the shelf
+	began  time.Time    // times inside are durations since
+	fresh  atomic.Int64 // when the log was read to its end the last time
 }
+
+// shelving is how many reads may wait to be put on the shelf; more are not.
+const shelving = 64
 
 // New makes a Service. It starts nothing.
 func New(deps Deps, cfg Config) *Service {
@@ -45,7 +62,14 @@ func New(deps Deps, cfg Config) *Service {
 	if cfg.Cache <= 0 {
 		cfg.Cache = 16_384
 	}
-	s := &Service{Deps: deps, now: cfg.Now, cache: newCache(cfg.Cache)}
+	if cfg.Poll <= 0 {
+		cfg.Poll = 500 * time.Millisecond
+	}
+	s := &Service{
+		Deps: deps, now: cfg.Now, poll: cfg.Poll, cache: newCache(cfg.Cache),
+		puts: make(chan []Kept, shelving), began: time.Now(),
+	}
+	s.fresh.Store(int64(-2 * staleAfter)) // not yet
 	s.handle = bus.On(authv1.AccountRegisteredName, s.accountRegistered)
 	return s
 }
@@ -86,19 +110,29 @@ func (s *Service) Remembered(id ids.User) (Profile, bool) {
 	return p, len(missing) == 0
 }
 
-// Users returns those of the profiles that exist. What the cache does not have
-// is one read of the store.
+// Users returns those of the profiles that exist. What neither the cache nor
+// the shelf has is one read of the store.
 func (s *Service) Users(ctx context.Context, of []ids.User) (map[ids.User]Profile, error) {
 	found := make(map[ids.User]Profile, len(of))
 	missing, mark := s.cache.find(of, func(p Profile) { found[p.ID] = p })
 	if len(missing) == 0 {
 		return found, nil
 	}
-	read, err := s.Store.Profiles(ctx, missing)
-	if err != nil {
-		return nil, fmt.Errorf("read %d profiles: %w", len(missing), err)
+	stamp := s.cache.position()
+	shelved := s.onShelf(ctx, missing)
+	for _, p := range shelved {
+		found[p.ID] = p
 	}
-	s.cache.keep(mark, read)
+	missing = slices.DeleteFunc(missing, func(id ids.User) bool { _, ok := found[id]; return ok })
+	var read []Profile
+	if len(missing) > 0 {
+		var err error
+		if read, err = s.Store.Profiles(ctx, missing); err != nil {
+			return nil, fmt.Errorf("read %d profiles: %w", len(missing), err)
+		}
+	}
+	s.cache.keep(mark, append(shelved, read...))
+	s.shelve(read, stamp)
 	for _, p := range read {
 		found[p.ID] = p
 	}

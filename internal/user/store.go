@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"time"
 
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
@@ -12,6 +13,9 @@ import (
 // UTC, exact to the microsecond. A store that cannot be reached or written is
 // errs.ErrUnavailable.
 type Store interface {
+	Presences
+	Log
+
 	// Create stores a profile; when one with its id is there already, that is
 	// left as it is and no error. ErrUsernameTaken when another has the name.
 	Create(ctx context.Context, p Profile) error
@@ -27,10 +31,36 @@ type Store interface {
 	// It may be called again after a conflict, so it must have no other
 	// effect. ErrNoUser.
 	Update(ctx context.Context, id ids.User, change func(*Profile) error) (Profile, error)
+}
+
+// Log is the context's events in the order of their commits.
+type Log interface {
 	// Read returns up to limit events after a position of the log, in the
 	// order of their commits, and the position of the last; after itself when
 	// there are none. An event becomes visible only after all before it.
 	Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error)
+	// LastChange returns the position of the newest event; 0 when there is none.
+	LastChange(ctx context.Context) (int64, error)
+}
+
+// Presences stores how users want to be seen and when they were last active.
+type Presences interface {
+	// Sightings returns what is kept of the users, in any order; nothing of
+	// those of whom nothing is.
+	Sightings(ctx context.Context, of []ids.User) ([]Sighting, error)
+	// Choose stores a choice with the time of its making as the last activity,
+	// and the event of Chosen in the same commit. ErrNoUser.
+	Choose(ctx context.Context, s Sighting) error
+	// Saw stores when users were last active, but nothing of those who have
+	// chosen to be Offline, of whom later is known, or who do not exist.
+	Saw(ctx context.Context, seen map[ids.User]time.Time) error
+}
+
+// Sighting is what a store keeps of somebody's presence.
+type Sighting struct {
+	User         ids.User
+	Choice       Availability // Online: as his sockets say
+	LastActiveAt time.Time
 }
 
 // Query is a search as a store runs it.

@@ -28,7 +28,7 @@ func (s *Service) Update(ctx context.Context, viewer ids.User, patch Patch) (Pro
 	if err != nil {
 		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
 	}
-	mark := s.cache.mark()
+	mark, stamp := s.cache.mark(), s.cache.position()
 	p, err := s.Store.Update(ctx, viewer, func(p *Profile) error {
 		clean.apply(p, now)
 		return nil
@@ -37,6 +37,7 @@ func (s *Service) Update(ctx context.Context, viewer ids.User, patch Patch) (Pro
 	if err != nil {
 		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
 	}
+	s.shelve([]Profile{p}, stamp)
 	return p, nil
 }
 
@@ -99,5 +100,8 @@ func (c Patch) apply(p *Profile, now time.Time) {
 	if p.Status.Text == "" && p.Status.Emoji == "" {
 		p.Status.ExpiresAt = time.Time{}
 	}
-	p.UpdatedAt = now
+	// It rises with every update, whatever clocks do: caches tell versions by it.
+	if p.UpdatedAt = p.UpdatedAt.Add(time.Microsecond); now.After(p.UpdatedAt) {
+		p.UpdatedAt = now
+	}
 }

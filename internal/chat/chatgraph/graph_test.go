@@ -70,14 +70,23 @@ type mutation struct {
 type chatMutation struct{ *chatgraph.Mutation }
 
 func (r *root) Query() *query {
-	return &query{usergraph.NewQuery(nil), chatQuery{r.g.Query()}}
+	return &query{usergraph.NewQuery(nil, nil), chatQuery{r.g.Query()}}
 }
 
 func (r *root) Mutation() *mutation {
-	return &mutation{usergraph.NewMutation(nil), chatMutation{r.g.Mutation()}}
+	return &mutation{usergraph.NewMutation(nil, nil), chatMutation{r.g.Mutation()}}
 }
 
-func (r *root) Subscription() *chatgraph.Subscription { return r.g.Subscription() }
+type subscription struct {
+	userSubscription
+	*chatgraph.Subscription
+}
+
+type userSubscription struct{ *usergraph.Subscription }
+
+func (r *root) Subscription() *subscription {
+	return &subscription{userSubscription{usergraph.NewSubscription(nil)}, r.g.Subscription()}
+}
 
 func setup(t *testing.T) *rig {
 	t.Helper()
@@ -87,7 +96,7 @@ func setup(t *testing.T) *rig {
 		SDL: []gqlx.Source{
 			{Name: "rest", SDL: rest}, {Name: "user", SDL: usergraph.SDL()}, {Name: "chat", SDL: chatgraph.SDL()},
 		},
-		Root: &root{g}, Subscriptions: g.SubscriptionFields(), Log: zerolog.Nop(),
+		Root: &root{g}, Subscriptions: append(g.SubscriptionFields(), usergraph.NewSubscription(nil).Fields()...), Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

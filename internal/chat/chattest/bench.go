@@ -35,6 +35,8 @@ func BenchStore(b *testing.B, store chat.Store, of Hall) {
 		{"Heir", h.heir},
 		{"ChangeMembers", h.changeMembers},
 		{"MarkRead", h.markRead},
+		{"Companions", h.companions},
+		{"Together50", h.together},
 		{"Append", h.append},
 		{"AppendAgain", h.appendAgain},
 		{"Edit", h.edit},

@@ -69,7 +69,7 @@ func start(t *testing.T, open func(t *testing.T) chat.Store) suite {
 func (s suite) tests() map[string]func(*testing.T) {
 	all := make(map[string]func(*testing.T))
 	for _, tests := range []map[string]func(*testing.T){
-		s.conversationTests(), s.memberTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
+		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
 		s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(),
 	} {
 		maps.Copy(all, tests)

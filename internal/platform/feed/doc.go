@@ -7,7 +7,8 @@
 // subscriber's end: it never blocks who offers. A Source (source.go) is a
 // context's log of numbered events; Open (open.go) merges several sources
 // into the one stream of a viewer, with StreamStarted, CaughtUp, Reset and a
-// sealed cursor (cursor.go). Seam (seam.go) is the state machine that both
+// sealed cursor (cursor.go). Signals are told live without a position: a
+// snapshot of them follows CaughtUp (early.go). Seam (seam.go) is the state machine that both
 // this and the single-conversation streams use.
 //
 // It knows no context, no GraphQL and no socket.

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -26,6 +27,7 @@ type stream struct {
 	after string
 	seam  *Seam
 	close sync.Once
+	early early
 }
 
 // Start implements Stream. Every stream is behind: StreamStarted comes first.
@@ -50,6 +52,7 @@ func (s *stream) Close() {
 
 // CatchUp implements Stream.
 func (s *stream) CatchUp(ctx context.Context, emit func([]Item) error) error {
+	s.early.hold()
 	s.seam.Begin()
 	now, err := s.all.now(ctx)
 	if err != nil {
@@ -59,25 +62,40 @@ func (s *stream) CatchUp(ctx context.Context, emit func([]Item) error) error {
 	if err != nil {
 		return err
 	}
-	for !s.seam.Release(at.positions...) {
+	for {
+		if s.early.overrun() {
+			err = s.snapshot(ctx, at, emit)
+		}
+		if err != nil || s.seam.Release(at.positions...) {
+			break
+		}
 		s.seam.Begin()
-		to, err := s.all.now(ctx)
-		if err != nil {
-			return err
-		}
-		missed, err := s.all.missed(ctx, s.feed.id, at, to)
-		switch {
-		case errors.Is(err, ErrTooMany):
-			// It reads more slowly than things happen.
-			at, err = to, emit([]Item{s.own(&Reset{Reason: TooMany}, to), s.own(&CaughtUp{}, to)})
-		case err == nil:
-			at, err = s.replay(ctx, at, to, missed, emit)
-		}
-		if err != nil {
+		if at, err = s.again(ctx, at, emit); err != nil {
 			return err
 		}
 	}
-	return nil
+	s.early.release(s.seam)
+	return err
+}
+
+// again emits what has happened since a position.
+func (s *stream) again(ctx context.Context, at cursor, emit func([]Item) error) (cursor, error) {
+	to, err := s.all.now(ctx)
+	if err != nil {
+		return at, err
+	}
+	missed, err := s.all.missed(ctx, s.feed.id, at, to)
+	switch {
+	case errors.Is(err, ErrTooMany):
+		// It reads more slowly than things happen.
+		if err = emit([]Item{s.own(&Reset{Reason: TooMany}, to)}); err != nil {
+			return at, err
+		}
+		return to, s.caughtUp(ctx, to, emit)
+	case err != nil:
+		return at, err
+	}
+	return s.replay(ctx, at, to, missed, emit)
 }
 
 // begin emits StreamStarted and, with a cursor, what was missed or a Reset,
@@ -109,7 +127,32 @@ func (s *stream) begin(ctx context.Context, now cursor, emit func([]Item) error)
 			return now, err
 		}
 	}
-	return now, emit([]Item{s.own(&CaughtUp{}, now)})
+	return now, s.caughtUp(ctx, now, emit)
+}
+
+// caughtUp emits CaughtUp and what signals have told so far.
+func (s *stream) caughtUp(ctx context.Context, at cursor, emit func([]Item) error) error {
+	if err := emit([]Item{s.own(&CaughtUp{}, at)}); err != nil {
+		return err
+	}
+	return s.snapshot(ctx, at, emit)
+}
+
+// snapshot emits what signals have told so far. Those that come from now on
+// follow once the stream is live.
+func (s *stream) snapshot(ctx context.Context, at cursor, emit func([]Item) error) error {
+	signals := s.all.cfg.Signals
+	if signals == nil {
+		return nil
+	}
+	s.early.hold()
+	sig, err := signals.Snapshot(ctx, s.feed.id)
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	it := s.own(sig.Event, at)
+	it.Size = sig.Size
+	return emit([]Item{it})
 }
 
 // replay emits what lies between two positions, page by page.

@@ -39,6 +39,24 @@ type Entry struct {
 	Unread int32 // see Local.UnreadCount
 }
 
+// Signals is a part of a viewer's stream that has no positions: it tells what
+// is so now, is not replayed, and its events are passed over by cursors.
+type Signals interface {
+	// Follow hands the viewer's signals to the function, in order, from one
+	// goroutine at a time, until unfollow is called. The function does not
+	// block.
+	Follow(viewer ids.User, to func(Signal)) (unfollow func())
+	// Snapshot is one signal that says for the viewer all that signals would
+	// have told him so far.
+	Snapshot(ctx context.Context, viewer ids.User) (Signal, error)
+}
+
+// Signal is one event of Signals.
+type Signal struct {
+	Event any // see Item.Event
+	Size  int
+}
+
 // The events that a stream itself adds.
 type (
 	// Started is the first event of every stream.

@@ -22,6 +22,8 @@ type Config struct {
 	MaxReplay int
 	// PageSize is how many events are loaded at once; 200.
 	PageSize int
+	// Signals are part of every stream, beside the sources; may be nil.
+	Signals Signals
 }
 
 // Viewers has the streams of everything that concerns a viewer: one merged
@@ -111,6 +113,9 @@ func (f *viewer) follow(ctx context.Context) {
 		}
 		f.unfollow = append(f.unfollow, stop)
 	}
+	if f.all.cfg.Signals != nil && f.err == nil {
+		f.unfollow = append(f.unfollow, f.all.cfg.Signals.Follow(f.id, f.signal))
+	}
 	cur, err := f.all.now(ctx)
 	if err != nil && f.err == nil {
 		f.err = err
@@ -159,6 +164,19 @@ func (f *viewer) offer(lane int, e Entry) {
 	it := Item{Event: e.Event, Size: e.Size, Local: f.all.local(f.id, cursor{f.epoch, slices.Clone(f.position)}, e.Unread)}
 	for s := range f.streams {
 		s.seam.Offer(lane, e.Pos, it)
+	}
+}
+
+// signal hands a signal to all of the viewer's streams.
+func (f *viewer) signal(sig Signal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.streams) == 0 {
+		return
+	}
+	it := Item{Event: sig.Event, Size: sig.Size, Local: f.all.local(f.id, cursor{f.epoch, slices.Clone(f.position)}, 0)}
+	for s := range f.streams {
+		s.early.take(s.seam, it)
 	}
 }
 

@@ -119,6 +119,10 @@ func (c *client) take(items ...feed.Item) {
 			s.what = "reset " + string(e.Reason)
 		case *int64:
 			s.what = fmt.Sprint(*e)
+		case *lamp:
+			s.what = e.what
+		case *state:
+			s.what = e.what
 		}
 		c.seen = append(c.seen, s)
 	}

@@ -31,6 +31,43 @@ func (d *DB) Eval(ctx context.Context, s *Script, keys, args []string) (int64, e
 	return answer, nil
 }
 
+// Texts is Eval for a script that answers with a list of texts.
+func (d *DB) Texts(ctx context.Context, s *Script, keys, args []string) ([]string, error) {
+	var answer []string
+	err := d.call(ctx, func(ctx context.Context) (err error) {
+		answer, err = s.lua.Exec(ctx, d.client, keys, args).AsStrSlice()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("run a script: %w", err)
+	}
+	return answer, nil
+}
+
+// Values returns what stands under keys, which are names as Name makes them,
+// in one exchange: nil where nothing does, or something else than a text.
+// ErrAway, or the server's own error.
+func (d *DB) Values(ctx context.Context, keys []string) ([][]byte, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	var found []rueidis.RedisMessage
+	err := d.call(ctx, func(ctx context.Context) (err error) {
+		found, err = d.client.Do(ctx, d.client.B().Mget().Key(keys...).Build()).ToArray()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read values: %w", err)
+	}
+	values := make([][]byte, len(keys))
+	for i := range min(len(found), len(keys)) {
+		if b, err := found[i].AsBytes(); err == nil {
+			values[i] = b
+		}
+	}
+	return values, nil
+}
+
 // Publish sends a message to all who are subscribed to a channel, a name as
 // Name makes it, at this moment. ErrAway, or the server's own error.
 func (d *DB) Publish(ctx context.Context, channel, message string) error {

@@ -371,3 +371,28 @@ func BenchmarkEval(b *testing.B) {
 		})
 	}
 }
+
+func TestValuesAndTextsComeBackWhole(t *testing.T) {
+	t.Parallel()
+	db := redisdbtest.Open(t, redisdb.Config{})
+	put := redisdb.NewScript(`redis.call('SET', KEYS[1], ARGV[1]) redis.call('LPUSH', KEYS[2], 'x') return 1`)
+	text, list := db.Name("text"), db.Name("list")
+	const odd = "\x00 \xff\r\n{"
+	if _, err := db.Eval(t.Context(), put, []string{text, list}, []string{odd}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.Values(t.Context(), []string{db.Name("none"), text, list, text})
+	if err != nil || len(got) != 4 || got[0] != nil || string(got[1]) != odd || got[2] != nil || string(got[3]) != odd {
+		t.Errorf("%q, %v", got, err)
+	}
+	if none, err := db.Values(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("of no keys: %q, %v", none, err)
+	}
+	both := redisdb.NewScript(`return {redis.call('GET', KEYS[1]), ARGV[1], ''}`)
+	if texts, err := db.Texts(t.Context(), both, []string{text}, []string{"two"}); err != nil || len(texts) != 3 || texts[0] != odd || texts[1] != "two" || texts[2] != "" {
+		t.Errorf("%q, %v", texts, err)
+	}
+	if texts, err := db.Texts(t.Context(), redisdb.NewScript(`return {}`), nil, nil); err != nil || len(texts) != 0 {
+		t.Errorf("none: %q, %v", texts, err)
+	}
+}

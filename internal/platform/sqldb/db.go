@@ -87,7 +87,7 @@ type DB struct {
 	lanes  map[string]*Lane
 	closed bool
 
-	counts struct{ commits, jobs, failed, retries atomic.Uint64 }
+	counts struct{ commits, jobs, failed, retries, reads atomic.Uint64 }
 	sick   atomic.Pointer[error] // why the last group could not be committed
 }
 
@@ -153,6 +153,7 @@ func (d *DB) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 
 //nolint:rowserrcheck,sqlclosecheck // Rows are checked by who reads them; statements stay prepared.
 func (d *DB) query(ctx context.Context, tx *sql.Tx, q string, args []any) (*Rows, error) {
+	d.counts.reads.Add(1)
 	var rows *sql.Rows
 	stmt, err := d.stmts.get(ctx, q)
 	switch {
@@ -174,6 +175,7 @@ func (d *DB) query(ctx context.Context, tx *sql.Tx, q string, args []any) (*Rows
 
 //nolint:sqlclosecheck // Statements stay prepared.
 func (d *DB) queryRow(ctx context.Context, tx *sql.Tx, q string, args []any) *row {
+	d.counts.reads.Add(1)
 	stmt, err := d.stmts.get(ctx, q)
 	r := &row{db: d, err: err}
 	switch {
@@ -289,6 +291,7 @@ type Stats struct {
 	Jobs    uint64 // jobs and items of batches in them
 	Failed  uint64 // groups that could not be committed
 	Retries uint64 // tries that another transaction got in the way of
+	Reads   uint64 // queries outside of groups
 	Queue   int    // jobs waiting now
 	Conns   int    // connections open now
 	Waits   int64  // how often a reader had to wait for a connection
@@ -301,6 +304,7 @@ func (d *DB) Stats() Stats {
 		Jobs:    d.counts.jobs.Load(),
 		Failed:  d.counts.failed.Load(),
 		Retries: d.counts.retries.Load(),
+		Reads:   d.counts.reads.Load(),
 	}
 	d.mu.Lock()
 	for _, l := range d.lanes {

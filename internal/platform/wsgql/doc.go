@@ -16,7 +16,8 @@
 // items are rendered when they are written, the bytes of a frame are shared by
 // all sockets that hold the same subscription under the same id, one write
 // takes everything that is waiting, and no write blocks a flusher. wheel.go keeps all times: initialisation, pings, the end of
-// tokens. drain.go ends it all in good order.
+// tokens. drain.go ends it all in good order. Who wants to know who is connected is told
+// by Config.Attend.
 //
 // coder/websocket does the handshake, the reading and the control frames; data
 // is written past it (upgrade.go), so no goroutine exists for writing and

@@ -295,6 +295,13 @@ func (a *authority) Authenticate(ctx context.Context, token string) (principal.P
 	return p, nil
 }
 
+// of returns who a token that was used speaks for.
+func (a *authority) of(token string) principal.Principal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.users[token]
+}
+
 func (a *authority) session(token string) ids.Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()

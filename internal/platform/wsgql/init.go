@@ -130,6 +130,9 @@ func (s *socket) signIn(token string) (expires time.Time, ok bool) {
 		s.shut(codeForbidden, "The session has ended.", true)
 		return time.Time{}, false
 	}
+	if s.srv.cfg.Attend != nil {
+		s.attends = s.srv.cfg.Attend(p)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.signedIn(p)

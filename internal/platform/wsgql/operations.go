@@ -73,6 +73,9 @@ func (s *socket) handle(m *message) *operation {
 		}
 	case "subscribe":
 		valid = m.ID != nil && *m.ID != "" && len(*m.ID) <= maxID && m.hasObject()
+		if valid && s.attends != nil {
+			s.attends.Active()
+		}
 		switch {
 		case !valid:
 		case !s.acked:

@@ -71,6 +71,20 @@ type Config struct {
 	// Requests counts an operation of whoever asks, as it does elsewhere; nil
 	// counts nothing.
 	Requests func(ctx context.Context) (retryAfter time.Duration, ok bool)
+
+	// Attend is told of each socket that somebody has signed in on, before it
+	// is acknowledged; nil tells nobody. It must not block.
+	Attend func(principal.Principal) Attendance
+}
+
+// Attendance is told of one socket's life. Its methods are called by one
+// goroutine at a time and must not block.
+type Attendance interface {
+	// Active says that the client has begun an operation: it is called for
+	// each, so it must cost next to nothing.
+	Active()
+	// End says that the connection is gone. Nothing is called after it.
+	End()
 }
 
 func (c Config) withDefaults() Config {

@@ -62,9 +62,10 @@ type socket struct {
 	muted   atomic.Bool // nothing but the farewell is sent any more
 	cancel  context.CancelFunc
 	slots   chan struct{}
-	rate    budget // of messages; the reader's
-	acked   bool   // the reader's
-	started uint64 // operations, to name them; the reader's
+	rate    budget     // of messages; the reader's
+	acked   bool       // the reader's
+	started uint64     // operations, to name them; the reader's
+	attends Attendance // of who has signed in, where somebody wants to know; the reader's
 
 	// The registry's.
 	network string
@@ -273,6 +274,10 @@ func (s *socket) end() {
 		}
 	}
 	s.kill()
+	if s.attends != nil {
+		s.attends.End()
+		s.attends = nil
+	}
 	s.mu.Lock()
 	s.gone = true
 	s.srv.wheel.remove(s)

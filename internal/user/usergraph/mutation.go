@@ -13,10 +13,15 @@ import (
 )
 
 // Mutation resolves user's fields of the root type Mutation.
-type Mutation struct{ service *user.Service }
+type Mutation struct {
+	service *user.Service
+	users   *Users
+}
 
-// NewMutation returns the resolvers over a service.
-func NewMutation(service *user.Service) *Mutation { return &Mutation{service: service} }
+// NewMutation returns the resolvers over a service and its loader.
+func NewMutation(service *user.Service, users *Users) *Mutation {
+	return &Mutation{service: service, users: users}
+}
 
 type updateProfileInput struct {
 	DisplayName     graphql.NullString
@@ -45,7 +50,7 @@ func (m *Mutation) UpdateProfile(
 	if err != nil {
 		return nil, err
 	}
-	return &UpdateProfilePayload{newUser(p, m.service.Now())}, nil
+	return &UpdateProfilePayload{m.users.node(p)}, nil
 }
 
 // patch turns what was left out into nil and null into the empty value.

@@ -15,11 +15,12 @@ import (
 // when it was loaded.
 type User struct {
 	profile user.Profile // with the status as it was then
+	near    *neighbours
 }
 
-func newUser(p user.Profile, now time.Time) *User {
+func newUser(p user.Profile, now time.Time, near *neighbours) *User {
 	p.Status = p.Status.At(now)
-	return &User{profile: p}
+	return &User{profile: p, near: near}
 }
 
 // UserID returns the typed id.
@@ -67,10 +68,31 @@ func orNull(s string) *string {
 
 // Users loads people for this and later graph packages. It may be used by any
 // number of goroutines and keeps nothing but the service's cache.
-type Users struct{ service *user.Service }
+type Users struct {
+	service   *user.Service
+	presences *user.PresenceService
+}
 
-// NewUsers returns a loader over a service.
-func NewUsers(service *user.Service) *Users { return &Users{service: service} }
+// NewUsers returns a loader over the services.
+func NewUsers(service *user.Service, presences *user.PresenceService) *Users {
+	return &Users{service, presences}
+}
+
+// node makes the node of one profile.
+func (l *Users) node(p user.Profile) *User {
+	return newUser(p, l.service.Now(), &neighbours{presences: l.presences, of: []ids.User{p.ID}})
+}
+
+// nodes makes the nodes of profiles that were loaded together.
+func (l *Users) nodes(profiles []user.Profile) []*User {
+	near := &neighbours{presences: l.presences, of: make([]ids.User, len(profiles))}
+	users, now := make([]*User, len(profiles)), l.service.Now()
+	for i, p := range profiles {
+		near.of[i] = p.ID
+		users[i] = newUser(p, now, near)
+	}
+	return users
+}
 
 // One loads a user; user.ErrNoUser.
 func (l *Users) One(ctx context.Context, id ids.User) (*User, error) {
@@ -78,7 +100,7 @@ func (l *Users) One(ctx context.Context, id ids.User) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUser(p, l.service.Now()), nil
+	return l.node(p), nil
 }
 
 // Remembered returns a user from memory; false when he is not there.
@@ -87,7 +109,7 @@ func (l *Users) Remembered(id ids.User) (*User, bool) {
 	if !ok {
 		return nil, false
 	}
-	return newUser(p, l.service.Now()), true
+	return l.node(p), true
 }
 
 // Many loads users in one read, in the order of the ids, nil where there is
@@ -97,11 +119,12 @@ func (l *Users) Many(ctx context.Context, of []ids.User) ([]*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := l.service.Now()
+	now, near := l.service.Now(), &neighbours{presences: l.presences}
 	users := make([]*User, len(of))
 	for i, id := range of {
 		if p, ok := found[id]; ok {
-			users[i] = newUser(p, now)
+			users[i] = newUser(p, now, near)
+			near.of = append(near.of, id)
 		}
 	}
 	return users, nil

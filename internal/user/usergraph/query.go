@@ -18,9 +18,9 @@ type Query struct {
 	users   *Users
 }
 
-// NewQuery returns the resolvers over a service.
-func NewQuery(service *user.Service) *Query {
-	return &Query{service: service, users: NewUsers(service)}
+// NewQuery returns the resolvers over a service and its loader.
+func NewQuery(service *user.Service, users *Users) *Query {
+	return &Query{service: service, users: users}
 }
 
 // User resolves Query.user.
@@ -38,7 +38,7 @@ func (q *Query) UserByUsername(ctx context.Context, args struct{ Username string
 	if err != nil {
 		return nil, err
 	}
-	return newUser(p, q.service.Now()), nil
+	return q.users.node(p), nil
 }
 
 // Users resolves Query.users.
@@ -69,10 +69,9 @@ func (q *Query) SearchUsers(ctx context.Context, args searchArgs) (*UserConnecti
 	if err != nil {
 		return nil, err
 	}
-	now := q.service.Now()
 	c := &UserConnection{info: found.Info, edges: make([]*UserEdge, len(found.Profiles))}
-	for i, p := range found.Profiles {
-		c.edges[i] = &UserEdge{cursor: found.Cursors[i], node: newUser(p, now)}
+	for i, u := range q.users.nodes(found.Profiles) {
+		c.edges[i] = &UserEdge{cursor: found.Cursors[i], node: u}
 	}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +21,14 @@ import (
 )
 
 type root struct {
-	query    *usergraph.Query
-	mutation *usergraph.Mutation
+	query        *usergraph.Query
+	mutation     *usergraph.Mutation
+	subscription *usergraph.Subscription
 }
+
+const rest = `"An event." interface Event { "Its position." cursor: String! @spliced(as: CURSOR) }`
+
+func (r *root) Subscription() *usergraph.Subscription { return r.subscription }
 
 func (r *root) Query() *usergraph.Query       { return r.query }
 func (r *root) Mutation() *usergraph.Mutation { return r.mutation }
@@ -31,6 +37,19 @@ type face struct {
 	engine *gqlx.Engine
 	store  *usertest.Fake
 	viewer ids.User
+
+	present *user.PresenceService
+	friends []ids.User // of everybody
+	asked   int        // who they are
+}
+
+// Companions implements user.Circle.
+func (f *face) Companions(context.Context, ids.User) ([]ids.User, error) { return f.friends, nil }
+
+// Together implements user.Circle.
+func (f *face) Together(_ context.Context, _ ids.User, of []ids.User) ([]ids.User, error) {
+	f.asked++
+	return slices.DeleteFunc(slices.Clone(of), func(u ids.User) bool { return !slices.Contains(f.friends, u) }), nil
 }
 
 var now = usertest.Born.Add(time.Hour)
@@ -41,10 +60,13 @@ func setup(t *testing.T) *face {
 	f := &face{store: usertest.NewFake()}
 	service := user.New(user.Deps{Store: f.store, Cursors: page.NewSealer([]byte("0123456789abcdef"))},
 		user.Config{Now: func() time.Time { return now }})
+	f.present = user.NewPresence(user.PresenceDeps{Store: f.store, Circle: f, Log: zerolog.Nop()}, user.PresenceConfig{})
+	users := usergraph.NewUsers(service, f.present)
+	subscription := usergraph.NewSubscription(users)
 	engine, err := gqlx.New(gqlx.Config{
-		SDL:  []gqlx.Source{{Name: "usergraph", SDL: usergraph.SDL()}},
-		Root: &root{usergraph.NewQuery(service), usergraph.NewMutation(service)},
-		Log:  zerolog.Nop(),
+		SDL:  []gqlx.Source{{Name: "rest", SDL: rest}, {Name: "usergraph", SDL: usergraph.SDL()}},
+		Root: &root{usergraph.NewQuery(service, users), usergraph.NewMutation(service, users), subscription},
+		Log:  zerolog.Nop(), Subscriptions: subscription.Fields(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -86,8 +86,19 @@ func addTerms(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
 
 // Profiles implements user.Store.
 func (s *Store) Profiles(ctx context.Context, of []ids.User) ([]user.Profile, error) {
-	const most = 128 // in one read
-	var all []user.Profile
+	found, err := inParts(ctx, s.db, of, scan, `SELECT `+columns+` FROM user_profiles p WHERE p.id IN `)
+	if err != nil {
+		return nil, fmt.Errorf("select profiles: %w", err)
+	}
+	return found, nil
+}
+
+// inParts runs a query that ends in a list of users, some of them at a time.
+func inParts[T any](
+	ctx context.Context, db *sqldb.DB, of []ids.User, scan func(sqldb.Row) (T, error), text string,
+) ([]T, error) {
+	const most = 128
+	var all []T
 	for len(of) > 0 {
 		part := of[:min(len(of), most)]
 		of = of[len(part):]
@@ -96,11 +107,10 @@ func (s *Store) Profiles(ctx context.Context, of []ids.User) ([]user.Profile, er
 		for i := range args {
 			args[i] = part[min(i, len(part)-1)]
 		}
-		q := `SELECT ` + columns + ` FROM user_profiles p WHERE p.id IN (` + parameters(n) + `)`
-		rows, err := s.db.Query(ctx, q, args...)
+		rows, err := db.Query(ctx, text+`(`+parameters(n)+`)`, args...)
 		found, err := sqldb.Collect(rows, err, scan)
 		if err != nil {
-			return nil, fmt.Errorf("select profiles: %w", err)
+			return nil, err
 		}
 		all = append(all, found...)
 	}
@@ -142,10 +152,9 @@ func (s *Store) ByUsername(ctx context.Context, username string) (user.Profile, 
 func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profile) error) (user.Profile, error) {
 	var p user.Profile
 	err := s.updates.Write(ctx, func(tx *sqldb.Tx) error {
-		var pos int64
-		err := tx.QueryRow(ctx, `UPDATE user_position SET pos = pos + 1 WHERE one = 1 RETURNING pos`).Scan(&pos)
+		pos, err := nextPosition(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("take a position: %w", err)
+			return err
 		}
 		p, err = scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.id = $1`, id))
 		if err != nil {
@@ -179,8 +188,21 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 			return err
 		}
 	}
-	e := user.Updated(p)
-	_, err = tx.Exec(ctx, `INSERT INTO user_changes (pos, name, key, at, payload) VALUES ($1, $2, $3, $4, $5)`,
+	return s.log(ctx, tx, pos, user.Updated(p))
+}
+
+// nextPosition takes the next position of the log, which orders the writers.
+func nextPosition(ctx context.Context, tx *sqldb.Tx) (pos int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE user_position SET pos = pos + 1 WHERE one = 1 RETURNING pos`).Scan(&pos)
+	if err != nil {
+		return 0, fmt.Errorf("take a position: %w", err)
+	}
+	return pos, nil
+}
+
+// log writes an event at a position.
+func (s *Store) log(ctx context.Context, tx *sqldb.Tx, pos int64, e bus.Envelope) error {
+	_, err := tx.Exec(ctx, `INSERT INTO user_changes (pos, name, key, at, payload) VALUES ($1, $2, $3, $4, $5)`,
 		pos, e.Name, e.Key, e.Time.UnixMicro(), e.Payload)
 	if err != nil {
 		return fmt.Errorf("insert the event: %w", err)
@@ -189,7 +211,7 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 	return nil
 }
 
-// LastChange returns the position of the newest event of the log.
+// LastChange implements user.Store.
 func (s *Store) LastChange(ctx context.Context) (int64, error) {
 	var pos int64
 	if err := s.db.QueryRow(ctx, `SELECT pos FROM user_position WHERE one = 1`).Scan(&pos); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/user"
@@ -24,6 +25,13 @@ func BenchStore(b *testing.B, s user.Store) {
 		}
 	}
 	ctx := b.Context()
+	seen := make(map[ids.User]time.Time, len(list))
+	for _, u := range list {
+		seen[u] = Born
+	}
+	if err := s.Saw(ctx, seen); err != nil {
+		b.Fatal(err)
+	}
 	for _, op := range []struct {
 		name string
 		do   func(i int) error
@@ -57,6 +65,24 @@ func BenchStore(b *testing.B, s user.Store) {
 		{"Read100", func(int) error {
 			_, _, err := s.Read(ctx, 0, 100)
 			return err
+		}},
+		{"LastChange", func(int) error {
+			_, err := s.LastChange(ctx)
+			return err
+		}},
+		{"Choose", func(i int) error {
+			return s.Choose(ctx, user.Sighting{User: list[i%len(list)], Choice: user.Busy, LastActiveAt: Born})
+		}},
+		{"Saw100", func(i int) error {
+			seen := make(map[ids.User]time.Time, 100)
+			for _, u := range list[:100] {
+				seen[u] = Born.Add(time.Duration(i+1) * time.Second)
+			}
+			return s.Saw(ctx, seen)
+		}},
+		{"Sightings50", func(int) error {
+			some, err := s.Sightings(ctx, list[:50])
+			return found(len(some), 50, err)
 		}},
 	} {
 		b.Run(op.name, func(b *testing.B) {

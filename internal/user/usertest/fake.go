@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
@@ -16,6 +17,7 @@ import (
 type Fake struct {
 	mu       sync.Mutex
 	profiles map[ids.User]user.Profile
+	seen     map[ids.User]user.Sighting
 	log      []bus.Envelope
 	reads    int
 }
@@ -23,7 +25,9 @@ type Fake struct {
 var _ user.Store = (*Fake)(nil)
 
 // NewFake returns an empty store.
-func NewFake() *Fake { return &Fake{profiles: make(map[ids.User]user.Profile)} }
+func NewFake() *Fake {
+	return &Fake{profiles: make(map[ids.User]user.Profile), seen: make(map[ids.User]user.Sighting)}
+}
 
 // Create implements user.Store.
 func (f *Fake) Create(_ context.Context, p user.Profile) error {
@@ -104,8 +108,61 @@ func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile)
 		return user.Profile{}, err
 	}
 	f.profiles[id] = p
-	f.log = append(f.log, user.At(int64(len(f.log)+1), user.Updated(p)))
+	f.add(user.Updated(p))
 	return p, nil
+}
+
+// add puts an event into the log. f.mu is held.
+func (f *Fake) add(e bus.Envelope) { f.log = append(f.log, user.At(int64(len(f.log)+1), e)) }
+
+// LastChange implements user.Store.
+func (f *Fake) LastChange(context.Context) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return int64(len(f.log)), nil
+}
+
+// Sightings implements user.Store.
+func (f *Fake) Sightings(_ context.Context, of []ids.User) ([]user.Sighting, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []user.Sighting
+	for id, s := range f.seen {
+		if slices.Contains(of, id) {
+			found = append(found, s)
+		}
+	}
+	return found, nil
+}
+
+// Choose implements user.Store.
+func (f *Fake) Choose(_ context.Context, s user.Sighting) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.profiles[s.User]; !ok {
+		return user.ErrNoUser
+	}
+	f.seen[s.User] = s
+	f.add(user.Chosen(s.User, s.LastActiveAt))
+	return nil
+}
+
+// Saw implements user.Store.
+func (f *Fake) Saw(_ context.Context, seen map[ids.User]time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, at := range seen {
+		old, known := f.seen[id]
+		if _, ok := f.profiles[id]; !ok || known && (old.Choice == user.Offline || !old.LastActiveAt.Before(at)) {
+			continue
+		}
+		if !known {
+			old = user.Sighting{User: id, Choice: user.Online}
+		}
+		old.LastActiveAt = at
+		f.seen[id] = old
+	}
+	return nil
 }
 
 // Read implements user.Store.

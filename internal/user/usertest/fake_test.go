@@ -2,6 +2,7 @@ package usertest_test
 
 import (
 	"testing"
+	"time"
 
 	"chatd/internal/user"
 	"chatd/internal/user/usertest"
@@ -13,4 +14,15 @@ func TestFakeKeepsThePromisesOfAStore(t *testing.T) {
 	if n := len(usertest.Injections); n != 60 {
 		t.Errorf("%d injections", n)
 	}
+}
+
+func TestFakeBoardKeepsThePromisesOfABoard(t *testing.T) {
+	t.Parallel()
+	usertest.RunBoard(t, func(_ *testing.T, ways int) []user.Board {
+		b, all := usertest.NewBoard(), make([]user.Board, ways)
+		for i := range all {
+			all[i] = b
+		}
+		return all
+	}, func(d time.Duration) { <-time.After(d) })
 }

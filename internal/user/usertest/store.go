@@ -40,6 +40,8 @@ func RunStore(t *testing.T, open func(t *testing.T) user.Store) {
 		"an update that fails changes nothing":           updateFails,
 		"updates at once are not lost":                   updatesAtOnce,
 		"the log is read in pages":                       logPages,
+		"a choice is kept with one event":                chooses,
+		"only later sightings are kept, of who is shown": sightings,
 		"search finds the beginnings of words":           searches,
 		"search follows a changed name":                  searchFollows,
 		"search pages are stable while others write":     searchPages,

@@ -26,3 +26,43 @@ type ProfileUpdated struct {
 	Locale          string     `json:"locale"`
 	At              time.Time  `json:"at"`
 }
+
+// PresenceChosenName is the name of PresenceChosen.
+const PresenceChosenName = "user.presence_chosen.v1"
+
+// PresenceChosen says that somebody has chosen how he wants to be seen. What he
+// has chosen is not everybody's to know.
+type PresenceChosen struct {
+	UserID ids.User  `json:"userId"`
+	At     time.Time `json:"at"`
+}
+
+// PresenceReportedName is the name of PresenceReported.
+const PresenceReportedName = "user.presence_reported.v1"
+
+// PresenceReported is what one node tells the others of the people who are
+// connected to it. It may be lost, is worth nothing later, and is for nodes
+// alone.
+type PresenceReported struct {
+	Node string `json:"node"`
+	Seq  uint64 `json:"seq"` // rises with each report of the node
+	// Beat says that People are some of all who are there, told again so that
+	// they are not forgotten.
+	Beat bool `json:"beat,omitempty"`
+	// Whole says that People are all who are there: whoever is not named has gone.
+	Whole bool `json:"whole,omitempty"`
+	// Alone says of a beat that the node has no other way to tell and to hear.
+	Alone  bool            `json:"alone,omitempty"`
+	Left   bool            `json:"left,omitempty"`   // the node has stopped
+	People []PersonPresent `json:"people,omitempty"` // as they are now
+	Chosen []ids.User      `json:"chosen,omitempty"` // have chosen how to be seen
+}
+
+// PersonPresent is one user as a node sees him.
+type PersonPresent struct {
+	UserID ids.User `json:"u"`
+	// Status is ONLINE, AWAY or BUSY; empty when he has gone from the node;
+	// OFFLINE when he does not want to be seen on any.
+	Status string `json:"s,omitempty"`
+	IdleMS int64  `json:"i,omitempty"` // since he was active
+}

@@ -24,17 +24,26 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
 	expires := at.Add(time.Hour)
-	event := userv1.ProfileUpdated{
+	golden(t, userv1.PresenceChosenName, userv1.PresenceChosen{UserID: id, At: at})
+	golden(t, userv1.PresenceReportedName, userv1.PresenceReported{
+		Node: "NODE", Seq: 7, Beat: true, Whole: true, Alone: true, Left: true, Chosen: []ids.User{id},
+		People: []userv1.PersonPresent{{UserID: id, Status: "AWAY", IdleMS: 300_000}, {UserID: id}},
+	})
+	golden(t, userv1.ProfileUpdatedName, userv1.ProfileUpdated{
 		UserID: id, Username: "ada", DisplayName: "Ada L.", Bio: "Analyst.\nPoet's daughter.",
 		StatusText: "computing", StatusEmoji: "🧮", StatusExpiresAt: &expires,
 		TimeZone: "Europe/London", Locale: "en-GB", At: at,
-	}
+	})
+}
+
+func golden[E any](t *testing.T, name string, event E) {
+	t.Helper()
 	got, err := json.MarshalIndent(event, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got = append(got, '\n')
-	path := filepath.Join("testdata", userv1.ProfileUpdatedName+".json")
+	path := filepath.Join("testdata", name+".json")
 	if *update {
 		if err := os.WriteFile(path, got, 0o600); err != nil {
 			t.Fatal(err)
@@ -47,7 +56,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("JSON is now\n%s\nand was\n%s", got, want)
 	}
-	var back userv1.ProfileUpdated
+	var back E
 	if err := json.Unmarshal(want, &back); err != nil || !reflect.DeepEqual(back, event) {
 		t.Errorf("read back as %+v, %v", back, err)
 	}
