@@ -102,7 +102,7 @@ func (a *app) assemble(ctx context.Context) (err error) {
 	registry.MustRegister(a.stores, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if url := a.cfg.Data.RedisURL.Reveal(); url != "" {
 		if a.redis, err = redisdb.Open(ctx, redisdb.Config{URL: url, Log: a.log, Metrics: registry}); err != nil {
-			return fmt.Errorf("open Redis: %w", oneLine{err})
+			return atServer("redis-url", err)
 		}
 	}
 	limiter := newLimiter(a.cfg, a.redis, a.log, registry)

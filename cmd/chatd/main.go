@@ -32,12 +32,13 @@ type grammar struct {
 	Serve   settings `cmd:"" default:"withargs" help:"Run the server. The default."`
 	Migrate settings `cmd:"" help:"Bring the store to this version's schema, then end."`
 	Config  struct {
-		Check settings `cmd:"" help:"Check the configuration and print it with its sources, secrets masked."`
+		Check configCheckCmd `cmd:"" help:"Check the configuration and the servers that it names, and print it with its sources, secrets masked. Changes nothing."`
 	} `cmd:"" help:"About the configuration."`
-	Backup  backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
-	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
-	Version struct{}   `cmd:"" help:"Print the version."`
-	Bench   benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Healthcheck settings   `cmd:"" help:"Ask the server of these settings, on this machine, whether it is ready."`
+	Backup      backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
+	Restore     restoreCmd `cmd:"" help:"Make a data directory of a backup."`
+	Version     struct{}   `cmd:"" help:"Print the version."`
+	Bench       benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -68,9 +69,14 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 	case "migrate":
 		return g.Migrate.then(ctx, p, k, out, migrate)
 	case "config check":
-		return g.Config.Check.then(ctx, p, k, out, func(_ context.Context, _ Config, out io.Writer) error {
-			return p.print(k, out)
+		return g.Config.Check.Settings.then(ctx, p, k, out, func(ctx context.Context, cfg Config, out io.Writer) error {
+			if err := p.print(k, out); err != nil || g.Config.Check.Offline {
+				return err
+			}
+			return askServers(ctx, cfg, out)
 		})
+	case "healthcheck":
+		return g.Healthcheck.then(ctx, p, k, out, healthcheck)
 	case "backup":
 		return g.Backup.Settings.then(ctx, p, k, out, g.Backup.run)
 	case "restore":

@@ -100,7 +100,7 @@ func plain(err error, withTLS bool, within time.Duration) error {
 		return errors.New("it closed the connection; if that is its port for TLS, write rediss:// instead of redis://")
 	case closed:
 		return fmt.Errorf("it closed the connection; check that this is Redis's port for TLS (%s)", line)
-	case strings.Contains(line, "unknown redis value") || strings.Contains(line, "panic") || strings.Contains(line, "unexpected"):
+	case strings.Contains(line, "unknown message type"):
 		return fmt.Errorf("what answers is no Redis; check host and port in the URL (%s)", line)
 	}
 	return errors.New(line)

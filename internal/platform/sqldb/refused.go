@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,19 +32,21 @@ func (e *refused) Unwrap() error { return e.cause }
 
 // address says which PostgreSQL is meant, as who and for which database.
 func address(cfg *pgx.ConnConfig) string {
-	at := net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
-	if strings.HasPrefix(cfg.Host, "/") {
-		at = cfg.Host
-	}
-	seen := map[string]bool{at: true}
-	for _, f := range cfg.Fallbacks {
-		other := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port)))
-		if !strings.HasPrefix(f.Host, "/") && !seen[other] {
-			seen[other] = true
-			at += "," + other
+	var at []string
+	add := func(host string, port uint16) {
+		name := net.JoinHostPort(host, strconv.Itoa(int(port)))
+		if strings.HasPrefix(host, "/") {
+			name = host
+		}
+		if !slices.Contains(at, name) {
+			at = append(at, name)
 		}
 	}
-	return fmt.Sprintf("PostgreSQL at %s (user %s, database %s)", at, cfg.User, cfg.Database)
+	add(cfg.Host, cfg.Port)
+	for _, f := range cfg.Fallbacks {
+		add(f.Host, f.Port)
+	}
+	return fmt.Sprintf("PostgreSQL at %s (user %s, database %s)", strings.Join(at, ","), cfg.User, cfg.Database)
 }
 
 // unreadable says what is wrong with a URL, whose text may hold a secret.
@@ -71,6 +74,9 @@ func (d *DB) whyNot(cfg *pgx.ConnConfig, err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok && !e.IsTimeout {
 		return fmt.Sprintf("the host %s is not known; check its name in the URL", e.Name)
 	}
+	if pgconn.Timeout(err) || errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time; check host and port in the URL, and what lies between"
+	}
 	if text := tlsRefuses(err); text != "" {
 		return text
 	}
@@ -79,13 +85,11 @@ func (d *DB) whyNot(cfg *pgx.ConnConfig, err error) string {
 		return "nobody listens there (connection refused); start PostgreSQL, or check host and port in the URL"
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such socket; start PostgreSQL, or check the directory in the URL"
-	case pgconn.Timeout(err), errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time; check host and port in the URL, and what lies between"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return "there is no way to that host; check it in the URL, and the network"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return "the connection was closed before anything was said; check that this is PostgreSQL's port, and its log"
-	case strings.Contains(err.Error(), "received unexpected message"), strings.Contains(err.Error(), "invalid"):
+	case strings.Contains(err.Error(), "received unexpected message"):
 		return "what answers is no PostgreSQL; check host and port in the URL (" + short(err) + ")"
 	}
 	return short(err)
@@ -150,15 +154,21 @@ func short(err error) string {
 // nobody mends older ones any more.
 const oldest = 14_00_00
 
+// before says whether a server_version_num, as text, is lower than least.
+func before(version string, least int) bool {
+	n, err := strconv.Atoi(version)
+	return err == nil && n < least
+}
+
 // fit makes sure that the server is one to work on.
 func (d *DB) fit(ctx context.Context, cfg *pgx.ConnConfig) error {
 	var (
-		version             int
-		number, encoding    string
+		version, number     string
+		encoding            string
 		standby, readsAlone bool
 		schema              *string
 	)
-	err := d.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding'),
+	err := d.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('server_version'), current_setting('server_encoding'),
 		pg_is_in_recovery(), current_setting('transaction_read_only')::bool, current_schema()`).
 		Scan(&version, &number, &encoding, &standby, &readsAlone, &schema)
 	no := func(format string, args ...any) error {
@@ -167,7 +177,7 @@ func (d *DB) fit(ctx context.Context, cfg *pgx.ConnConfig) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("asking PostgreSQL what it is: %w", err)
-	case version < oldest:
+	case before(version, oldest):
 		return no("it is version %s, and chatd needs %d or later; upgrade it", number, oldest/1_00_00)
 	case encoding != "UTF8":
 		return no("the database's encoding is %s; make one with ENCODING 'UTF8'", encoding)

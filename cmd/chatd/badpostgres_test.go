@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"chatd/internal/platform/sqldb"
+	"chatd/internal/platform/sqldb/sqldbtest"
+)
+
+// guarded is a PostgreSQL that lets in over TLS and with the password alone.
+// Its user chatd owns the database chatd.
+func guarded(t testing.TB) (c *cluster, host, authority string) {
+	t.Helper()
+	host = freeAddr(t)
+	_, port, _ := net.SplitHostPort(host)
+	c = newClusterOn(t, "127.0.0.1", port)
+	_, crt, key := certificate(t, "127.0.0.1")
+	c.do(
+		"postgres", "ALTER SYSTEM SET ssl = on",
+		"ALTER SYSTEM SET ssl_cert_file = '"+c.write("server.crt", crt)+"'",
+		"ALTER SYSTEM SET ssl_key_file = '"+c.write("server.key", key)+"'",
+		"CREATE ROLE chatd LOGIN PASSWORD '"+hidden+"'", "CREATE DATABASE chatd OWNER chatd",
+	)
+	c.write("data/pg_hba.conf", "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
+	c.run("pg_ctl", "-D", c.dir+"/data", "reload")
+	return c, host, inFile(t, crt)
+}
+
+func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
+	t.Parallel()
+	shared, err := url.Parse(sqldbtest.PostgresURL(t)) // without TLS, and lets everybody in
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, address := "tcp", shared.Host
+	if dir := shared.Query().Get("host"); strings.HasPrefix(dir, "/") {
+		network, address = "unix", dir+"/.s.PGSQL.5432"
+	}
+	plain := between(t, network, address, "", "", nil)
+	c, host, authority := guarded(t)
+	c.do(
+		"postgres", "CREATE DATABASE closed", "REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
+		"CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 OWNER chatd",
+		"CREATE DATABASE others", "CREATE DATABASE bare OWNER chatd",
+		"CREATE DATABASE reading OWNER chatd", "ALTER DATABASE reading SET default_transaction_read_only = on",
+		"CREATE DATABASE hasty OWNER chatd", "ALTER DATABASE hasty SET synchronous_commit = off",
+	)
+	c.do("bare", "DROP SCHEMA public")
+	standby := c.standby()
+	// to names a database of the guarded server; its rights are right.
+	to := func(database, more string) string {
+		return fmt.Sprintf("postgres://chatd:%s@%s/%s?sslmode=verify-full&sslrootcert=%s%s", hidden, host, database, authority, more)
+	}
+	at := func(host, more string) string {
+		return "postgres://postgres:" + hidden + "@" + host + "/postgres" + more
+	}
+	port := host[strings.LastIndex(host, ":")+1:]
+	full := []string{"--durability", "full"}
+	mustBeRefused(t, "postgres-url", map[string]badServer{
+		"an unknown scheme":         {url: "mysql://chatd:" + hidden + "@db/chatd", says: []string{"postgres://chatd:password@"}},
+		"an unknown sslmode":        {url: to("chatd", "") + "&sslmode=perhaps", says: []string{"sslmode is invalid"}},
+		"no such file of authority": {url: at(host, "?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"), says: []string{"/nowhere/ca.pem"}},
+		"no such host":              {url: at("db.invalid", ""), says: []string{"db.invalid", "not known", "check its name"}},
+		"nobody listens":            {url: at(freeAddr(t), ""), says: []string{"127.0.0.1:", "nobody listens", "start PostgreSQL"}},
+		"no such socket":            {url: "postgres://postgres:" + hidden + "@/postgres?host=/nowhere", says: []string{"/nowhere", "no such socket"}},
+		"nobody answers":            {url: at(mute(t), ""), says: []string{"no answer in time"}},
+		"nobody answers TLS":        {url: at(mute(t), "?sslmode=verify-full"), says: []string{"no answer in time"}},
+		"a wrong password":          {url: strings.Replace(to("chatd", ""), hidden, "wrong", 1), says: []string{host, "password is refused", "check user and password"}},
+		"no such database":          {url: to("chat", ""), says: []string{"no such database", `CREATE DATABASE "chat"`}},
+		"no right to connect":       {url: to("closed", ""), says: []string{"GRANT CONNECT ON DATABASE"}},
+		"TLS is wanted and refused": {url: at(host, "?sslmode=disable"), says: []string{"without TLS", "sslmode=require"}},
+		"TLS is not spoken":         {url: at(plain, "?sslmode=require"), says: []string{"does not speak TLS", "sslmode=disable"}},
+		"an unknown authority":      {url: at(host, "?sslmode=verify-full"), says: []string{"authority", "sslrootcert=FILE"}},
+		"another's certificate":     {url: strings.Replace(to("chatd", ""), host, "localhost:"+port, 1), says: []string{"another host"}},
+		"too old":                   {url: at(between(t, network, address, "15", "13", nil), "?sslmode=disable"), says: []string{"version 13", "14 or later", "upgrade"}},
+		"not UTF-8":                 {url: to("ascii", ""), says: []string{"SQL_ASCII", "ENCODING 'UTF8'"}},
+		"a standby":                 {url: standby.url(), says: []string{"standby", "name the primary"}},
+		"one that takes no writes":  {url: to("reading", ""), says: []string{"default_transaction_read_only"}},
+		"no right to make tables":   {url: to("others", ""), says: []string{"user chatd may not make tables", `GRANT USAGE, CREATE ON SCHEMA "public" TO "chatd"`}},
+		"no schema":                 {url: to("bare", ""), says: []string{"no schema", "CREATE SCHEMA"}},
+		"commits that may be lost":  {url: to("hasty", ""), args: full, says: []string{"synchronous_commit=off", "--durability relaxed"}},
+		"one that is no PostgreSQL": {url: at(greeter(t), "?sslmode=disable"), says: []string{"check host and port"}},
+	})
+	if out := mustPassCheck(t, "--postgres-url", to("hasty", ""), "--durability", "relaxed"); !strings.Contains(out, "synchronous_commit=off") {
+		t.Errorf("the check says\n%s", out)
+	}
+}
+
+// What is there and is not whole is left as it is.
+func TestAPostgresInABadStateIsToldAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	args := func(url string) []string { return []string{"--durability", "relaxed", "--postgres-url", url} }
+	whole := sqldbtest.PostgresURL(t)
+	if out := mustPassCheck(t, args(whole)...); !strings.Contains(out, "tables will be made at the start") {
+		t.Errorf("of an empty schema the check says\n%s", out)
+	}
+	if n := tablesAt(t, whole); n != "" {
+		t.Fatalf("the check has made %s", n)
+	}
+	rows := map[string]badServer{}
+	before := map[string]string{}
+	for name, bad := range map[string]struct {
+		spoil string
+		says  []string
+	}{
+		"a newer schema":             {"INSERT INTO chat_migrations (version_id, is_applied) VALUES (9999, true)", []string{"newer version", "run that version"}},
+		"a step was begun":           {"UPDATE chat_migrations SET is_applied = false WHERE version_id = 1", []string{"half migrated", "step 1 of chat", "restore a backup"}},
+		"a table is gone":            {"DROP TABLE chat_member", []string{"half migrated", "chat_member is not there"}},
+		"the mark of a set is gone":  {"DROP TABLE user_migrations", []string{"half migrated", "user_profiles"}},
+		"the mark of a set is empty": {"DELETE FROM auth_migrations", []string{"half migrated", "auth_accounts"}},
+	} {
+		url := sqldbtest.PostgresURL(t)
+		p := startProgram(t, args(url)...)
+		if err := p.stop(t); err != nil {
+			t.Fatalf("stop: %v", err)
+		}
+		if out := mustPassCheck(t, args(url)...); !strings.Contains(out, "is this version's") {
+			t.Errorf("of a whole schema the check says\n%s", out)
+		}
+		spoil(t, url, bad.spoil)
+		before[url] = tablesAt(t, url)
+		rows[name] = badServer{url: url, args: []string{"--durability", "relaxed"}, says: bad.says}
+	}
+	t.Cleanup(func() { // after the rows
+		for url, were := range before {
+			if are := tablesAt(t, url); are != were {
+				t.Errorf("there was %s, and is %s", were, are)
+			}
+		}
+	})
+	mustBeRefused(t, "postgres-url", rows)
+}
+
+func spoil(t testing.TB, url, statement string) {
+	t.Helper()
+	db := sqldbtest.Open(t, sqldb.Config{URL: url, MaxConns: 1})
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(t.Context(), statement)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tablesAt are the tables of a schema, and what their marks say.
+func tablesAt(t testing.TB, url string) string {
+	t.Helper()
+	ctx := t.Context()
+	if ctx.Err() != nil { // in a clean-up
+		ctx = context.WithoutCancel(ctx)
+	}
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: url, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var text string
+	err = db.QueryRow(ctx, `SELECT coalesce(string_agg(table_name || ':' ||
+		(xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM ' || quote_ident(table_name), false, true, '')))[1]::text, ' ' ORDER BY table_name), '')
+		FROM information_schema.tables WHERE table_schema = current_schema()`).Scan(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

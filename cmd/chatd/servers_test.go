@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTheCheckTellsOfAllServersAtOnce(t *testing.T) {
+	t.Parallel()
+	deaf := mute(t)
+	end := runToItsEnd(t.Context(), "config", "check", "--data-dir", filepath.Join(t.TempDir(), "data"),
+		"--postgres-url", "postgres://chatd:"+hidden+"@"+deaf+"/chatd", "--mongo-url", "mongodb://"+deaf+"/chatd", "--redis-url", "redis://"+deaf)
+	t.Logf("after %v: %s", end.took.Round(time.Millisecond), end.err)
+	if end.status != 1 || end.took > 10*time.Second || strings.Contains(end.out+end.err, hidden) {
+		t.Errorf("%+v", end)
+	}
+	for _, want := range []string{"--postgres-url", "--mongo-url", "--redis-url"} {
+		if strings.Count(end.err, "\n  "+want+" ") != 1 {
+			t.Errorf("it does not tell of %s once", want)
+		}
+	}
+}
+
+func TestTheCheckLooksAtTheSettingsAloneWhenItIsAskedTo(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"config", "check", "--offline", "--redis-url", "redis://127.0.0.1:1"}, nil, &out)
+	if err != nil || !strings.Contains(out.String(), "redis://127.0.0.1:1") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestTheHealthcheckSaysWhetherTheServerIsReady(t *testing.T) {
+	t.Parallel()
+	ask := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := run(t.Context(), append([]string{"healthcheck"}, args...), nil, &out)
+		return out.String(), err
+	}
+	p := startProgram(t)
+	_, port, _ := strings.Cut(p.addr, ":")
+	for _, args := range [][]string{{"--listen", p.addr}, {"--listen", ":" + port}, {"--listen", "127.0.0.1:1", "--ops-listen", "0.0.0.0:" + port}} {
+		if out, err := ask(args...); err != nil || !strings.Contains(out, "ready") {
+			t.Errorf("%q: %q, %v", args, out, err)
+		}
+	}
+	if _, err := ask("--listen", "127.0.0.1:0"); exitCode(err) != 1 || !strings.Contains(err.Error(), "no port") {
+		t.Errorf("of no port: %v", err)
+	}
+	// One that hangs is not ready: it is stopped by a signal, not ended.
+	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	begin := time.Now()
+	if _, err := ask("--listen", p.addr); exitCode(err) != 1 || time.Since(begin) > 2*healthcheckTime {
+		t.Errorf("of one that hangs, after %v: %v", time.Since(begin), err)
+	}
+	p.kill()
+	if _, err := ask("--listen", p.addr); exitCode(err) != 1 || !strings.Contains(err.Error(), "is chatd running") {
+		t.Errorf("of nobody: %v", err)
+	}
+}
