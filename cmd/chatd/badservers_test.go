@@ -33,6 +33,9 @@ type badServer struct {
 	start bool     // a check, which writes nothing, cannot know
 }
 
+// few are the programs that run at once: most of them wait.
+var few = make(chan struct{}, 10)
+
 // mustBeRefused has each tried by the start and by `chatd config check`: both
 // say in one line what is wrong, within 10 s, and end with 1.
 func mustBeRefused(t *testing.T, flag string, rows map[string]badServer) {
@@ -41,11 +44,11 @@ func mustBeRefused(t *testing.T, flag string, rows map[string]badServer) {
 		name, dir string
 		row       badServer
 		check     bool
+		args      []string
 		end       ending
 	}
 	var trials []*trial
 	var wg sync.WaitGroup
-	few := make(chan struct{}, 12) // programs at once: each is to be timed, most wait
 	for name, row := range rows {
 		for _, command := range [][]string{{"serve", "--log-level", "error"}, {"config", "check"}} {
 			try := &trial{name: name + "/" + command[0], dir: filepath.Join(t.TempDir(), "data"), row: row, check: command[0] == "config"}
@@ -53,11 +56,11 @@ func mustBeRefused(t *testing.T, flag string, rows map[string]badServer) {
 				continue
 			}
 			trials = append(trials, try)
-			args := append(append(command, "--listen", freeAddr(t), "--data-dir", try.dir, "--"+flag, row.url), row.args...)
+			try.args = append(append(command, "--listen", freeAddr(t), "--data-dir", try.dir, "--"+flag, row.url), row.args...)
 			wg.Go(func() {
 				few <- struct{}{}
 				defer func() { <-few }()
-				try.end = runToItsEnd(t.Context(), args...)
+				try.end = runToItsEnd(t.Context(), try.args...)
 			})
 		}
 	}
@@ -65,6 +68,9 @@ func mustBeRefused(t *testing.T, flag string, rows map[string]badServer) {
 	for _, try := range trials {
 		t.Run(try.name, func(t *testing.T) {
 			end := try.end
+			if end.took > 10*time.Second { // among the others; alone it counts
+				end = runToItsEnd(t.Context(), try.args...)
+			}
 			t.Logf("after %v: %s", end.took.Round(time.Millisecond), end.err)
 			line, whole := strings.CutSuffix(end.err, "\n")
 			if end.status != 1 || !whole || !strings.HasPrefix(line, "chatd: ") || strings.Contains(line, "\n") {
