@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqldb/sqldbtest"
@@ -42,6 +46,7 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		network, address = "unix", dir+"/.s.PGSQL.5432"
 	}
 	plain := between(t, network, address, "", "", nil)
+	major, _, _ := strings.Cut(sqldbtest.Open(t, sqldb.Config{URL: shared.String(), MaxConns: 1}).Server().Version, ".")
 	c, host, authority := guarded(t)
 	c.do(
 		"postgres", "CREATE DATABASE closed", "REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
@@ -77,7 +82,7 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		"TLS is not spoken":         {url: at(plain, "?sslmode=require"), says: []string{"does not speak TLS", "sslmode=disable"}},
 		"an unknown authority":      {url: at(host, "?sslmode=verify-full"), says: []string{"authority", "sslrootcert=FILE"}},
 		"another's certificate":     {url: strings.Replace(to("chatd", ""), host, "localhost:"+port, 1), says: []string{"another host"}},
-		"too old":                   {url: at(between(t, network, address, "15", "13", nil), "?sslmode=disable"), says: []string{"version 13", "14 or later", "upgrade"}},
+		"too old":                   {url: at(between(t, network, address, major, "13", nil), "?sslmode=disable"), says: []string{"version 13", "14 or later", "upgrade"}},
 		"not UTF-8":                 {url: to("ascii", ""), says: []string{"SQL_ASCII", "ENCODING 'UTF8'"}},
 		"a standby":                 {url: standby.url(), says: []string{"standby", "name the primary"}},
 		"one that takes no writes":  {url: to("reading", ""), says: []string{"default_transaction_read_only"}},
@@ -168,4 +173,54 @@ func tablesAt(t testing.TB, url string) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// A start that is killed in the middle of a step leaves nothing of that step:
+// what is there is older, not half migrated, and the next start goes on.
+func TestAMigrationThatIsKilledGoesOnAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	url := sqldbtest.PostgresURL(t)
+	args := []string{"--durability", "relaxed", "--postgres-url", url}
+	db := sqldbtest.Open(t, sqldb.Config{URL: url, MaxConns: 2, Timeout: time.Minute})
+	// Somebody else is making a table of the step: the step waits for him.
+	held, enough := make(chan struct{}), make(chan struct{})
+	gaveUp := errors.New("undone")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			if _, err := tx.Exec(t.Context(), "CREATE TABLE chat_message (n BIGINT)"); err != nil {
+				return err
+			}
+			close(held)
+			<-enough
+			return gaveUp
+		})
+		if !errors.Is(err, gaveUp) {
+			t.Error(err)
+		}
+	})
+	<-held
+	p := &program{dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args}
+	p.launch(t)
+	await(t, 20*time.Second, "it waits in the middle of the step", func() bool {
+		var n int
+		err := db.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE wait_event_type = 'Lock' AND query LIKE '%CREATE TABLE chat_message%' AND pid <> pg_backend_pid()`).Scan(&n)
+		return err == nil && n > 0
+	})
+	p.kill()
+	close(enough)
+	wg.Wait()
+	if there := tablesAt(t, url); !strings.Contains(there, "auth_accounts") || strings.Contains(there, "chat_position") {
+		t.Fatalf("it was not killed between: %s", there)
+	}
+	if out := mustPassCheck(t, args...); !strings.Contains(out, "will be migrated at the start") {
+		t.Errorf("the check says\n%s", out)
+	}
+	p.start(t)
+	defer p.kill()
+	p.register(t, "ada")
+	if out := mustPassCheck(t, args...); !strings.Contains(out, "is this version's") {
+		t.Errorf("the check says\n%s", out)
+	}
 }

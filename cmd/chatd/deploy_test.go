@@ -152,6 +152,10 @@ func TestTheImageIsBuiltOfAllThatItNeeds(t *testing.T) {
 	if !slices.Contains(words, "-trimpath") || !slices.Contains(words, "/out/chatd") {
 		t.Errorf("it is built by %q", words)
 	}
+	flags := strings.ReplaceAll(strings.Join(d.build[:2], " "), "-s/-w", `"-s -w"`)
+	if by := "CGO_ENABLED=0 go build " + flags + " -o chatd ./cmd/chatd"; !strings.Contains(inRoot(t, "docs/operations.md"), by) {
+		t.Errorf("docs/operations.md does not say %s", by)
+	}
 }
 
 func goTool(t *testing.T, args ...string) string {
