@@ -85,6 +85,7 @@ func TestAMongoDBThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		"an unknown scheme":     {url: "postgres://chatd:" + hidden + "@" + host + "/chatd", says: []string{"mongodb://chatd:password@"}},
 		"a bad option":          {url: as(host, "?w=none&readConcernLevel"), says: []string{"the MongoDB URL cannot be used"}},
 		"no such host":          {url: as("mongo.invalid", ""), says: []string{"mongo.invalid", "not known", "check its name"}},
+		"no such cluster":       {url: "mongodb+srv://chatd:" + hidden + "@mongo.invalid/chatd", says: []string{"the MongoDB URL cannot be used", "mongo.invalid"}},
 		"nobody listens":        {url: as(freeAddr(t), ""), says: []string{"nobody listens", "start MongoDB"}},
 		"nobody answers":        {url: as(mute(t), ""), says: []string{"check host"}},
 		"a wrong password":      {url: as(host, ""), says: []string{host, "password is refused", "authSource"}},

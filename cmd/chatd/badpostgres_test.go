@@ -24,6 +24,7 @@ func guarded(t testing.TB) (c *cluster, host, authority string) {
 	_, port, _ := net.SplitHostPort(host)
 	c = newClusterOn(t, "127.0.0.1", port)
 	_, crt, key := certificate(t, "127.0.0.1")
+	c.do("postgres", "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()") // it is soon gone
 	c.do(
 		"postgres", "ALTER SYSTEM SET ssl = on",
 		"ALTER SYSTEM SET ssl_cert_file = '"+c.write("server.crt", crt)+"'",
@@ -56,6 +57,11 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		"CREATE DATABASE hasty OWNER chatd", "ALTER DATABASE hasty SET synchronous_commit = off",
 	)
 	c.do("bare", "DROP SCHEMA public")
+	c.do("postgres", "CREATE DATABASE lent OWNER chatd")
+	lent := strings.Replace(c.url(), "/postgres?", "/lent?", 1) // the tables there are postgres's own
+	if end := runToItsEnd(t.Context(), "migrate", "--durability", "relaxed", "--data-dir", filepath.Join(t.TempDir(), "data"), "--postgres-url", lent); end.status != 0 {
+		t.Fatalf("%+v", end)
+	}
 	standby := c.standby()
 	// to names a database of the guarded server; its rights are right.
 	to := func(database, more string) string {
@@ -65,7 +71,7 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		return "postgres://postgres:" + hidden + "@" + host + "/postgres" + more
 	}
 	port := host[strings.LastIndex(host, ":")+1:]
-	full := []string{"--durability", "full"}
+	full, relaxed := []string{"--durability", "full"}, []string{"--durability", "relaxed"}
 	mustBeRefused(t, "postgres-url", map[string]badServer{
 		"an unknown scheme":         {url: "mysql://chatd:" + hidden + "@db/chatd", says: []string{"postgres://chatd:password@"}},
 		"an unknown sslmode":        {url: to("chatd", "") + "&sslmode=perhaps", says: []string{"sslmode is invalid"}},
@@ -86,7 +92,8 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		"not UTF-8":                 {url: to("ascii", ""), says: []string{"SQL_ASCII", "ENCODING 'UTF8'"}},
 		"a standby":                 {url: standby.url(), says: []string{"standby", "name the primary"}},
 		"one that takes no writes":  {url: to("reading", ""), says: []string{"default_transaction_read_only"}},
-		"no right to make tables":   {url: to("others", ""), says: []string{"user chatd may not make tables", `GRANT USAGE, CREATE ON SCHEMA "public" TO "chatd"`}},
+		"no right to make tables":   {url: to("others", ""), args: relaxed, says: []string{"user chatd may not make tables", `GRANT USAGE, CREATE ON SCHEMA "public" TO "chatd"`}},
+		"no right to the tables":    {url: to("lent", ""), args: relaxed, says: []string{"user chatd may not read and write the table auth_migrations", "GRANT SELECT, INSERT, UPDATE, DELETE ON"}},
 		"no schema":                 {url: to("bare", ""), says: []string{"no schema", "CREATE SCHEMA"}},
 		"commits that may be lost":  {url: to("hasty", ""), args: full, says: []string{"synchronous_commit=off", "--durability relaxed"}},
 		"one that is no PostgreSQL": {url: at(greeter(t), "?sslmode=disable"), says: []string{"check host and port"}},

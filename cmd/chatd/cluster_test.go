@@ -55,7 +55,7 @@ func newClusterOn(t testing.TB, host, port string) *cluster {
 		c.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
 	c.settings = "-k " + c.dir + " -p " + port + " -c listen_addresses=" + host
-	c.run("initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
+	c.run("initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	c.ctl("start")
 	t.Cleanup(func() { c.ctl("stop", "-m", "immediate") })
 	return c
@@ -66,7 +66,7 @@ func (c *cluster) standby() *cluster {
 	c.t.Helper()
 	s := &cluster{t: c.t, bin: c.bin, as: c.as, dir: c.dir + "/standby", port: c.port}
 	s.settings = "-k " + s.dir + " -p " + s.port + " -c listen_addresses="
-	c.run("pg_basebackup", "-h", c.dir, "-p", c.port, "-U", "postgres", "-D", s.dir+"/data", "-R", "-c", "fast")
+	c.run("pg_basebackup", "-h", c.dir, "-p", c.port, "-U", "postgres", "-D", s.dir+"/data", "-R", "-c", "fast", "--no-sync")
 	s.ctl("start")
 	c.t.Cleanup(func() { s.ctl("stop", "-m", "immediate") })
 	return s
