@@ -55,6 +55,7 @@ var owners = map[string][]string{
 	"go.uber.org/goleak":                  {"tests"},
 	"github.com/compose-spec/compose-go":  {"tests"},
 	"go.yaml.in/yaml":                     {"tests"},
+	"github.com/Shopify/toxiproxy":        {"tests"},
 	"github.com/rs/zerolog":               {"any"},
 	"github.com/hashicorp/golang-lru":     {"any"},
 	"golang.org/x/sync":                   {"any"},

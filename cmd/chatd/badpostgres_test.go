@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -20,9 +19,7 @@ import (
 // Its user chatd owns the database chatd.
 func guarded(t testing.TB) (c *cluster, host, authority string) {
 	t.Helper()
-	host = freeAddr(t)
-	_, port, _ := net.SplitHostPort(host)
-	c = newClusterOn(t, "127.0.0.1", port)
+	c = newCluster(t)
 	_, crt, key := certificate(t, "127.0.0.1")
 	c.do("postgres", "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()") // it is soon gone
 	c.do(
@@ -33,7 +30,7 @@ func guarded(t testing.TB) (c *cluster, host, authority string) {
 	)
 	c.write("data/pg_hba.conf", "local all all trust\nlocal replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
 	c.run("pg_ctl", "-D", c.dir+"/data", "reload")
-	return c, host, inFile(t, crt)
+	return c, c.addr, inFile(t, crt)
 }
 
 func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
@@ -58,7 +55,7 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 	)
 	c.do("bare", "DROP SCHEMA public")
 	c.do("postgres", "CREATE DATABASE lent OWNER chatd")
-	lent := strings.Replace(c.url(), "/postgres?", "/lent?", 1) // the tables there are postgres's own
+	lent := c.local("lent") // the tables there are postgres's own
 	if end := runToItsEnd(t.Context(), "migrate", "--durability", "relaxed", "--data-dir", filepath.Join(t.TempDir(), "data"), "--postgres-url", lent); end.status != 0 {
 		t.Fatalf("%+v", end)
 	}
@@ -70,7 +67,6 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 	at := func(host, more string) string {
 		return "postgres://postgres:" + hidden + "@" + host + "/postgres" + more
 	}
-	port := host[strings.LastIndex(host, ":")+1:]
 	full, relaxed := []string{"--durability", "full"}, []string{"--durability", "relaxed"}
 	mustBeRefused(t, "postgres-url", map[string]badServer{
 		"an unknown scheme":         {url: "mysql://chatd:" + hidden + "@db/chatd", says: []string{"postgres://chatd:password@"}},
@@ -87,10 +83,10 @@ func TestAPostgresThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 		"TLS is wanted and refused": {url: at(host, "?sslmode=disable"), says: []string{"without TLS", "sslmode=require"}},
 		"TLS is not spoken":         {url: at(plain, "?sslmode=require"), says: []string{"does not speak TLS", "sslmode=disable"}},
 		"an unknown authority":      {url: at(host, "?sslmode=verify-full"), says: []string{"authority", "sslrootcert=FILE"}},
-		"another's certificate":     {url: strings.Replace(to("chatd", ""), host, "localhost:"+port, 1), says: []string{"another host"}},
+		"another's certificate":     {url: strings.Replace(to("chatd", ""), host, "localhost:"+c.port(), 1), says: []string{"another host"}},
 		"too old":                   {url: at(between(t, network, address, major, "13", nil), "?sslmode=disable"), says: []string{"version 13", "14 or later", "upgrade"}},
 		"not UTF-8":                 {url: to("ascii", ""), says: []string{"SQL_ASCII", "ENCODING 'UTF8'"}},
-		"a standby":                 {url: standby.url(), says: []string{"standby", "name the primary"}},
+		"a standby":                 {url: standby.local("postgres"), says: []string{"standby", "name the primary"}},
 		"one that takes no writes":  {url: to("reading", ""), says: []string{"default_transaction_read_only"}},
 		"no right to make tables":   {url: to("others", ""), args: relaxed, says: []string{"user chatd may not make tables", `GRANT USAGE, CREATE ON SCHEMA "public" TO "chatd"`}},
 		"no right to the tables":    {url: to("lent", ""), args: relaxed, says: []string{"user chatd may not read and write the table auth_migrations", "GRANT SELECT, INSERT, UPDATE, DELETE ON"}},

@@ -26,7 +26,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 40, 10, 40
 
-	outages = 1
+	outages    = 1
+	outageTime = time.Second
 
 	diskBytes, diskRounds = 24 << 20, 1
 
@@ -41,4 +42,19 @@ const (
 	backups, backupKills, backupMessages = 3, 4, 600
 
 	nodeKills = 2
+
+	orderTime = 2 * time.Second
+	nodeHops  = 8
+
+	cutTime   = 3 * time.Second
+	cutRounds = 6
+
+	stormClients, stormPeople, stormRoom, stormWaves = 300, 9, 4, 2
+	stormPause                                       = 20 * time.Millisecond
+
+	sessionRounds, guessRounds = 4, 2
+
+	clockTime = 2 * time.Second
+
+	redisHang = time.Second
 )

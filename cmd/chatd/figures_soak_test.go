@@ -25,7 +25,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 1_000, 20, 200
 
-	outages = 5
+	outages    = 5
+	outageTime = 30 * time.Second
 
 	diskBytes, diskRounds = 96 << 20, 5
 
@@ -40,4 +41,19 @@ const (
 	backups, backupKills, backupMessages = 10, 20, 20_000
 
 	nodeKills = 20
+
+	orderTime = 20 * time.Second
+	nodeHops  = 100
+
+	cutTime   = 20 * time.Second
+	cutRounds = 60
+
+	stormClients, stormPeople, stormRoom, stormWaves = 10_000, 501, 25, 5
+	stormPause                                       = 100 * time.Millisecond
+
+	sessionRounds, guessRounds = 100, 50
+
+	clockTime = time.Minute
+
+	redisHang = 60 * time.Second
 )

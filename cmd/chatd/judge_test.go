@@ -209,12 +209,17 @@ type writer struct {
 	next  int
 	pause time.Duration // between two sends; 0 is full speed
 	text  string        // put behind what makes the text unique
+	at    *program      // where it sends; nil: at any node of p
 }
 
 // run sends over sockets until ctx ends, connecting again when one is lost.
 func (w *writer) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, w.p.anyWS(), vars("authorization", "Bearer "+w.who.token))
+		address := w.p.anyWS()
+		if w.at != nil {
+			address = w.at.ws()
+		}
+		c, err := wsclient.Dial(ctx, address, vars("authorization", "Bearer "+w.who.token))
 		if err != nil {
 			pause(ctx, 10*time.Millisecond)
 			continue

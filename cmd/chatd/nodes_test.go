@@ -18,15 +18,37 @@ import (
 // has the others as its peers.
 func startNodes(t testing.TB, n int, args ...string) []*program {
 	t.Helper()
-	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ","))...)
+	return startNodesWith(t, n, append(onPostgres(t), args...), kafkaOf(t))
+}
+
+// startNodesWith is startNodes with arguments that all nodes have, and such of
+// each.
+func startNodesWith(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
+	nodes := makeNodes(t, n, args, own)
+	for _, p := range nodes {
+		p.start(t)
+	}
+	return nodes
+}
+
+// kafkaOf gives all nodes the same brokers.
+func kafkaOf(t testing.TB) func(node int) []string {
+	t.Helper()
+	brokers := strings.Join(kafkabustest.Brokers(t), ",")
+	return func(int) []string { return []string{"--kafka-brokers", brokers} }
+}
+
+// makeNodes makes nodes that are to be started.
+func makeNodes(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
 	nodes := make([]*program, n)
 	for i := range nodes {
 		p := &program{
-			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args,
+			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: slices.Concat(args, own(i)),
 			env: []string{"CHATD_SECRET=the secret that all nodes of this test have"},
 		}
 		nodes[i] = p
-		p.start(t)
 		t.Cleanup(p.kill)
 	}
 	nodes[0].peers = nodes[1:]
@@ -119,6 +141,21 @@ func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
 		t.Logf("a node was back after %v", time.Since(begin))
 	}
 	c.settle(t)
+}
+
+func TestANodeWithoutABusIsRefusedBesideNodesWithOne(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	database := nodes[0].args[:len(nodes[0].args)-2] // without the brokers
+	env := []string{"CHATD_SECRET=the secret that all nodes of this test have"}
+	says(t, mustRefuseWith(t, env, database...), "another chatd", "--kafka-brokers")
+	for _, p := range nodes {
+		p.kill()
+	}
+	lone := &program{dir: nodes[0].dir, addr: nodes[0].addr, args: database, env: env}
+	lone.start(t)
+	t.Cleanup(lone.kill)
+	says(t, mustRefuseWith(t, env, nodes[1].args...), "without --kafka-brokers")
 }
 
 func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // maxStatements bounds the statements that are kept prepared. Texts are
@@ -150,6 +151,11 @@ type session struct {
 	db    *DB
 	conn  *sql.Conn
 	stmts *prepared // nil where the driver keeps them
+
+	// PostgreSQL: statements that go out with the next that is waited for.
+	pending []pending
+	begun   bool      // a transaction is open at the server
+	used    time.Time // when the server last ended one for us
 }
 
 func (d *DB) session(ctx context.Context) (*session, error) {
@@ -166,6 +172,10 @@ func (d *DB) session(ctx context.Context) (*session, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (s *session) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	if len(s.pending) > 0 {
+		s.pending = append(s.pending, pending{Question: Question{Text: q, Args: args}})
+		return s.flush(ctx)
+	}
 	stmt, err := s.stmts.get(ctx, q) //nolint:sqlclosecheck // It stays prepared.
 	if err != nil {
 		return 0, s.db.translate(err)
@@ -238,6 +248,9 @@ func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 	if err := tx.before(q, false); err != nil {
 		return nil, err
 	}
+	if _, err := tx.flush(tx.ctx); err != nil {
+		return nil, tx.note(err)
+	}
 	stmt, err := tx.stmts.get(tx.ctx, q)
 	var rows *sql.Rows
 	switch {
@@ -260,6 +273,9 @@ func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 func (tx *Tx) QueryRow(_ context.Context, q string, args ...any) Row {
 	if err := tx.before(q, false); err != nil {
 		return &row{db: tx.db, err: err}
+	}
+	if _, err := tx.flush(tx.ctx); err != nil {
+		return &row{db: tx.db, err: tx.note(err)}
 	}
 	stmt, err := tx.stmts.get(tx.ctx, q)
 	r := &row{db: tx.db, err: tx.note(tx.db.translate(err)), failed: tx.note}
@@ -314,6 +330,10 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	if err == nil {
 		err = tx.failed
 	}
+	if err == nil && tx.shared { // or what fails would be found by others
+		_, err = tx.flush(tx.ctx)
+		_ = tx.note(err)
+	}
 	if err == nil {
 		if tx.saved {
 			_, err = tx.exec(tx.ctx, "RELEASE job")
@@ -322,6 +342,7 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 		return nil
 	}
 	if tx.saved && !fatal(tx.failed) {
+		tx.pending = tx.pending[:0]
 		if _, undone := tx.exec(tx.ctx, "ROLLBACK TO job"); undone != nil {
 			tx.failed = unavailable(undone)
 		} else if _, undone = tx.exec(tx.ctx, "RELEASE job"); undone != nil {

@@ -1,6 +1,7 @@
 package usersql_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"chatd/internal/platform/sqldb"
@@ -39,10 +40,18 @@ func TestACommitIsToldWhenItWroteToTheLog(t *testing.T) {
 	}
 }
 
-func store(t *testing.T, db *sqldb.DB) *usersql.Store {
+func store(t testing.TB, db *sqldb.DB) *usersql.Store {
 	t.Helper()
 	if err := db.Migrate(t.Context(), "user", migrations.FS("user")); err != nil {
 		t.Fatal(err)
 	}
 	return usersql.New(db)
+}
+
+func BenchmarkStore(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) {
+		cfg := sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db")} // durable
+		usertest.BenchStore(b, store(b, sqldbtest.Open(b, cfg)))
+	})
+	b.Run("postgres", func(b *testing.B) { usertest.BenchStore(b, store(b, sqldbtest.Postgres(b))) })
 }
