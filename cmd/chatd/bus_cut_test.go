@@ -38,7 +38,7 @@ func (r *rename) Pipe(stub *toxics.ToxicStub) {
 	}
 }
 
-var registerRename = sync.OnceFunc(func() { toxics.Register("rename", new(rename)) }) //nolint:gochecknoglobals // As toxiproxy keeps it.
+var registerRename = sync.OnceFunc(func() { toxics.Register("rename", new(rename)) })
 
 // startNodesOnAWay starts two nodes, the second of which reaches Kafka by a
 // way of its own.

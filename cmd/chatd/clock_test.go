@@ -22,7 +22,7 @@ import (
 // time alone, as the step of a machine's clock does. So all of the program
 // sees it, its libraries too, and the program as it is shipped has no place
 // for it. The first build takes a minute or two.
-var clockwork = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // Built once a test binary.
+var clockwork = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "chatd-clock-")
 	if err != nil {
 		return "", err

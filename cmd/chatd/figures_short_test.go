@@ -43,6 +43,8 @@ const (
 
 	nodeKills = 2
 
+	kafkaKills, kafkaDown, kafkaWriters = 1, 8 * time.Second, 3
+
 	orderTime = 2 * time.Second
 	nodeHops  = 8
 

@@ -42,6 +42,8 @@ const (
 
 	nodeKills = 20
 
+	kafkaKills, kafkaDown, kafkaWriters = 3, time.Minute, 6 // about 200 messages a second
+
 	orderTime = 20 * time.Second
 	nodeHops  = 100
 

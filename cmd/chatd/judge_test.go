@@ -279,6 +279,10 @@ func (w *writer) retry(t testing.TB, tries []*sent) (differ int) {
 			continue
 		}
 		m, err := w.p.send(t.Context(), w.who, s.room, s.text, s.key())
+		for again := 0; codeOf(err) == "UNAVAILABLE" && again < 5; again++ { // as a client does
+			pause(t.Context(), 200*time.Millisecond)
+			m, err = w.p.send(t.Context(), w.who, s.room, s.text, s.key())
+		}
 		if err != nil {
 			t.Errorf("retry of %s: %v", s.text, err)
 			return differ

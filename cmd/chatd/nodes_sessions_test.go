@@ -49,11 +49,19 @@ func TestTheEndOfASessionIsHeardOnEveryNode(t *testing.T) {
 }
 
 // A hundred guesses at once on two nodes spend one budget: as many are looked
-// at as on one node, and no more.
+// at as on one node, and no more. Where a machine is so busy that Redis does
+// not answer within its 100 ms, each node counts by itself.
 func TestGuessesAreCountedOverAllNodesTogether(t *testing.T) {
 	t.Parallel()
 	redis := []string{"--redis-url", redisdbtest.Start(t).URL(), "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ",")}
 	nodes := startNodesWith(t, 2, onPostgres(t)[len(unlimited):], func(int) []string { return redis })
+	alone := func() (n float64) {
+		for _, p := range nodes {
+			n += p.metric(t, `chatd_limit_counts_total{by="process"}`)
+		}
+		return n
+	}
+	exact := 0
 	const login = `mutation($l: String!, $p: String!) { login(input: {login: $l, password: $p}) { accessToken } }`
 	for _, c := range []struct {
 		what, login, password string
@@ -64,7 +72,7 @@ func TestGuessesAreCountedOverAllNodesTogether(t *testing.T) {
 		{"an account, from where it signed in before", "user", "a long passphrase of user", 30, 10 * time.Second, guessRounds},
 		{"nobody's account", "nobody", "", 10, 30 * time.Second, 1},
 	} {
-		for round := range c.rounds {
+		for round := 0; round < c.rounds || exact == 0 && round < 10; round++ {
 			name, right := c.login+string(rune('a'+round/26))+string(rune('a'+round%26)), ""
 			if c.password != "" {
 				nodes[round%2].register(t, name)
@@ -74,7 +82,7 @@ func TestGuessesAreCountedOverAllNodesTogether(t *testing.T) {
 			lucky := rand.IntN(guesses)
 			var mu sync.Mutex
 			codes := map[string]int{}
-			begin := time.Now()
+			begin, without := time.Now(), alone()
 			var wg sync.WaitGroup
 			for n := range guesses {
 				wg.Go(func() {
@@ -90,12 +98,22 @@ func TestGuessesAreCountedOverAllNodesTogether(t *testing.T) {
 			}
 			wg.Wait()
 			looked := codes["UNAUTHENTICATED"] + codes[""]
-			if most := c.budget + 1 + int(time.Since(begin)/c.per); looked < c.budget || looked > most || looked+codes["RATE_LIMITED"] != guesses {
+			most := c.budget + 1 + int(time.Since(begin)/c.per)
+			if alone() == without {
+				exact++
+			} else {
+				most *= len(nodes)
+			}
+			if looked < c.budget || looked > most || looked+codes["RATE_LIMITED"] != guesses {
 				t.Errorf("%s: of %d guesses on two nodes %d were looked at, want %d: %v", c.what, guesses, looked, c.budget, codes)
 			}
 			if round == 0 {
 				t.Logf("%s: of %d guesses on two nodes %d were looked at, in %v", c.what, guesses, looked, time.Since(begin).Round(time.Millisecond))
 			}
 		}
+	}
+	t.Logf("in %d rounds Redis answered every time", exact)
+	if exact == 0 {
+		t.Error("in no round were guesses counted together")
 	}
 }

@@ -42,11 +42,12 @@ func (f fault) toxic() (name string, attributes map[string]any) {
 		return "latency", vars("latency", 2500)
 	case isFar:
 		return "latency", vars("latency", 50)
+	case isDown: // which is no toxic
 	}
 	panic("no toxic: " + string(f))
 }
 
-var bothWays = []string{"upstream", "downstream"} //nolint:gochecknoglobals // A constant.
+var bothWays = []string{"upstream", "downstream"}
 
 // proxies listen on an address of loopback that nothing else of the tests
 // does, so that the port of one that is down stays free.

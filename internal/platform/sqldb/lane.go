@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"chatd/internal/platform/errs"
 	"chatd/internal/platform/turn"
 )
 
@@ -22,14 +20,6 @@ const rollbackTime = time.Second
 // attempts is how often work is tried that another transaction got in the way
 // of.
 const attempts = 20
-
-// begin is how PostgreSQL's transactions of a lane begin. A connection that
-// has committed not longer ago than proven is taken to live: its next BEGIN
-// goes out with the first statement, in one exchange.
-const (
-	begin  = "BEGIN"
-	proven = time.Second
-)
 
 // Lane takes jobs one after the other. Jobs that have come together share one
 // commit: each can fail alone, none is answered before the commit, and when the
@@ -273,68 +263,6 @@ func (l *Lane) commit(ctx context.Context, all []part) error {
 	if g.lonely != nil {
 		g.lonely.fail(err)
 		return nil
-	}
-	return err
-}
-
-// beginOn begins a group's transaction on s, or on a new connection when there
-// is none or s has gone bad.
-func (d *DB) beginOn(ctx context.Context, s *session) (*session, error) {
-	text := begin
-	if d.engine == SQLite {
-		text = "BEGIN IMMEDIATE"
-	}
-	if s != nil && d.engine == PostgreSQL && time.Since(s.used) < proven {
-		s.pending = append(s.pending[:0], pending{Question: Question{Text: text}})
-		return s, nil
-	}
-	if s != nil {
-		_, err := s.exec(ctx, text)
-		if err == nil {
-			s.begun = true
-			return s, nil
-		}
-		s.release(true)
-		if d.engine == SQLite && errors.Is(err, errs.ErrUnavailable) {
-			return nil, fmt.Errorf("beginning a transaction: %w", err)
-		}
-	}
-	return d.beginNew(ctx, text)
-}
-
-// beginNew begins on another connection. The idle ones may all have been lost
-// together; where nothing has begun, the next can be tried.
-func (d *DB) beginNew(ctx context.Context, text string) (s *session, err error) {
-	for range 1 + d.cfg.MaxConns {
-		if s, err = d.beginOnce(ctx, text); !errors.Is(err, driver.ErrBadConn) {
-			break
-		}
-	}
-	return s, err
-}
-
-func (d *DB) beginOnce(ctx context.Context, text string) (*session, error) {
-	s, err := d.session(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	if _, err := s.exec(ctx, text); err != nil {
-		s.release(true)
-		return nil, fmt.Errorf("beginning a transaction: %w", err)
-	}
-	s.begun = true
-	return s, nil
-}
-
-// commit ends the transaction well, if one has begun.
-func (s *session) commit(ctx context.Context) error {
-	if !s.begun && len(s.pending) == 1 { // the BEGIN, which nothing followed
-		s.pending = s.pending[:0]
-		return nil
-	}
-	_, err := s.exec(ctx, "COMMIT")
-	if err == nil {
-		s.begun, s.used = false, time.Now()
 	}
 	return err
 }

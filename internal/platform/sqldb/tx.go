@@ -3,13 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // maxStatements bounds the statements that are kept prepared. Texts are
@@ -144,63 +142,6 @@ func (p *prepared) close() {
 		_ = stmt.Close()
 	}
 	clear(p.m)
-}
-
-// session is a connection that is held for writing.
-type session struct {
-	db    *DB
-	conn  *sql.Conn
-	stmts *prepared // nil where the driver keeps them
-
-	// PostgreSQL: statements that go out with the next that is waited for.
-	pending []pending
-	begun   bool      // a transaction is open at the server
-	used    time.Time // when the server last ended one for us
-}
-
-func (d *DB) session(ctx context.Context) (*session, error) {
-	conn, err := d.writer.Conn(ctx)
-	if err != nil {
-		return nil, d.translate(err)
-	}
-	s := &session{db: d, conn: conn}
-	if d.engine == SQLite {
-		s.stmts = newPrepared(conn.PrepareContext)
-	}
-	return s, nil
-}
-
-// exec runs a statement and returns how many rows it changed.
-func (s *session) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	if len(s.pending) > 0 {
-		s.pending = append(s.pending, pending{Question: Question{Text: q, Args: args}})
-		return s.flush(ctx)
-	}
-	stmt, err := s.stmts.get(ctx, q) //nolint:sqlclosecheck // It stays prepared.
-	if err != nil {
-		return 0, s.db.translate(err)
-	}
-	var res sql.Result
-	if stmt != nil {
-		res, err = stmt.ExecContext(ctx, args...)
-	} else {
-		res, err = s.conn.ExecContext(ctx, q, args...)
-	}
-	if err != nil {
-		return 0, s.db.translate(err)
-	}
-	n, err := res.RowsAffected()
-	return n, s.db.translate(err)
-}
-
-// release gives the connection back, or throws it away when its state is not
-// known.
-func (s *session) release(broken bool) {
-	s.stmts.close()
-	if broken {
-		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	_ = s.conn.Close()
 }
 
 // Tx is the transaction of a job. It is for the job's goroutine alone and ends

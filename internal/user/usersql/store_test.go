@@ -38,6 +38,9 @@ func TestACommitIsToldWhenItWroteToTheLog(t *testing.T) {
 	if _, err := s.Update(t.Context(), p.ID, func(*user.Profile) error { return nil }); err != nil || told != 1 {
 		t.Errorf("told %d times of an update, %v", told, err)
 	}
+	if last, err := s.LastChange(t.Context()); err != nil || last != 1 {
+		t.Errorf("the log ends at %d, %v", last, err)
+	}
 }
 
 func store(t testing.TB, db *sqldb.DB) *usersql.Store {
