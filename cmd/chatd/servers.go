@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,25 +33,20 @@ const serversTime = 9 * time.Second
 
 // A server is another program that the settings name.
 type server struct {
-	flag string
-	url  Secret
+	flag  string
+	named bool
 	// ask tries what a start would, changes nothing, and says what it found.
 	ask func(ctx context.Context, cfg Config) (string, error)
 }
 
 func servers(cfg Config) []server {
 	all := []server{
-		{"postgres-url", cfg.Data.PostgresURL, askPostgres},
-		{"mongo-url", cfg.Data.MongoURL, askMongo},
-		{"redis-url", cfg.Data.RedisURL, askRedis},
+		{"postgres-url", cfg.Data.PostgresURL != "", askPostgres},
+		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
+		{"redis-url", cfg.Data.RedisURL != "", askRedis},
+		{"kafka-brokers", cfg.several(), askKafka},
 	}
-	var named []server
-	for _, s := range all {
-		if s.url != "" {
-			named = append(named, s)
-		}
-	}
-	return named
+	return slices.DeleteFunc(all, func(s server) bool { return !s.named })
 }
 
 // askServers asks all servers at once and tells of each what it is, or what is
@@ -143,6 +139,10 @@ func askMongo(ctx context.Context, cfg Config) (string, error) {
 func askRedis(ctx context.Context, cfg Config) (string, error) {
 	version, err := redisdb.Check(ctx, redisdb.Config{URL: cfg.Data.RedisURL.Reveal()})
 	return "Redis " + version, err
+}
+
+func askKafka(ctx context.Context, cfg Config) (string, error) {
+	return "Kafka answers", probeKafka(ctx, cfg)
 }
 
 // healthcheckTime is how long a server may take to say that it is ready.
