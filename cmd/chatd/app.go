@@ -22,9 +22,7 @@ import (
 	"chatd/internal/platform/bus/kafkabus"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
-	"chatd/internal/platform/ids"
 	"chatd/internal/platform/lifecycle"
-	"chatd/internal/platform/limit"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/wsgql"
@@ -165,24 +163,6 @@ func graphQL(cfg Config, log zerolog.Logger) gqlx.Config {
 		Introspection: cfg.GraphQL.Introspection == On, Log: log, Denied: httpx.TokenError,
 	}
 }
-
-// newSockets makes the WebSocket face of the engine.
-func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, log zerolog.Logger, reg prometheus.Registerer) *wsgql.Server {
-	l := cfg.Limits
-	return wsgql.New(wsgql.Deps{
-		Engine: wsgql.GQL(e), Auth: c.auth, Limiter: limiter, Log: log, Metrics: reg,
-	}, wsgql.Config{
-		Server: "chatd", Version: buildVersion(), SchemaVersion: schemaVersion(e.SDL()),
-		Capabilities:   map[string]any{"resume": true, "renewConnection": true},
-		AllowedOrigins: cfg.Network.AllowedOrigins,
-		InitBytes:      int64(l.MaxInitFrame), MessageBytes: int64(l.MaxFrame),
-		UnsentBytes: l.MaxUnsent, Subscriptions: l.MaxSubscriptions, SocketsPerUser: l.MaxSocketsPerUser,
-		Unlimited: l.RateLimits == Off, Requests: requests(limiter),
-	})
-}
-
-// endSessions closes the sockets of sessions that have ended.
-func (a *app) endSessions(sessions []ids.Session) { a.sockets.EndSessions(sessions...) }
 
 func (a *app) listen(h faces) {
 	n := a.cfg.Network
