@@ -5,4 +5,6 @@
 // A set is a folder of its own with NNNN_name.sql for every engine, and
 // NNNN_name.postgres.sql (or .sqlite.sql) where one engine needs other text
 // for the same step. A step that has been released is never changed.
+// CREATE TABLE, DROP TABLE and RENAME TO stand at the beginning of a line: by
+// them sqldb knows which tables a step makes, and misses those that are gone.
 package migrations

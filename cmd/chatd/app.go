@@ -83,32 +83,41 @@ func newLog(cfg Config) zerolog.Logger {
 // runs yet, and nothing stays open after an error.
 func build(ctx context.Context, cfg Config, out io.Writer) (*app, error) {
 	a := &app{cfg: cfg, log: newLog(cfg), out: out, ballast: make([]byte, ballast)}
-	var err error
-	if a.stores, err = openStores(ctx, cfg, a.log); err != nil {
+	registry := prometheus.NewRegistry()
+	if err := a.open(ctx, registry); err != nil {
+		a.close() //nolint:contextcheck // As above.
 		return nil, err
 	}
-	if err := a.assemble(ctx); err != nil {
+	if err := a.assemble(registry); err != nil {
 		a.close() //nolint:contextcheck // As above.
 		return nil, err
 	}
 	return a, nil
 }
 
+// open opens Redis and then the stores, so that nothing has been changed when
+// one of them cannot be used.
+func (a *app) open(ctx context.Context, registry *prometheus.Registry) (err error) {
+	if url := a.cfg.Data.RedisURL.Reveal(); url != "" {
+		if a.redis, err = redisdb.Open(ctx, redisdb.Config{URL: url, Log: a.log, Metrics: registry}); err != nil {
+			return atServer("redis-url", err)
+		}
+	}
+	a.stores, err = openStores(ctx, a.cfg, a.log)
+	return err
+}
+
 func (a *app) close() {
 	if a.redis != nil {
 		a.redis.Close()
 	}
-	a.stores.close()
+	if a.stores != nil {
+		a.stores.close()
+	}
 }
 
-func (a *app) assemble(ctx context.Context) (err error) {
-	registry := prometheus.NewRegistry()
+func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	registry.MustRegister(a.stores, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if url := a.cfg.Data.RedisURL.Reveal(); url != "" {
-		if a.redis, err = redisdb.Open(ctx, redisdb.Config{URL: url, Log: a.log, Metrics: registry}); err != nil {
-			return fmt.Errorf("open Redis: %w", oneLine{err})
-		}
-	}
 	limiter := newLimiter(a.cfg, a.redis, a.log, registry)
 	if a.bus, err = newBus(a.cfg, a.log, registry); err != nil {
 		return err

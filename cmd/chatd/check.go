@@ -32,8 +32,11 @@ func (f *faults) flag(name, format string, args ...any) {
 }
 
 func (f *faults) err() error {
-	if len(f.lines) == 0 {
+	switch len(f.lines) {
+	case 0:
 		return nil
+	case 1:
+		return errors.New("the configuration is not usable: " + f.lines[0])
 	}
 	return errors.New("the configuration is not usable:\n  " + strings.Join(f.lines, "\n  "))
 }

@@ -12,11 +12,11 @@ import (
 // goodSecret is long and varied enough for production.
 const goodSecret = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
-// check runs `chatd config check` and returns what it prints.
+// check runs `chatd config check --offline` and returns what it prints.
 func check(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := run(t.Context(), append([]string{"config", "check"}, args...), env, &out)
+	err := run(t.Context(), append([]string{"config", "check", "--offline"}, args...), env, &out)
 	return out.String(), err
 }
 

@@ -11,8 +11,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"chatd/internal/platform/loadgen"
 )
 
 func main() {
@@ -32,12 +35,13 @@ type grammar struct {
 	Serve   settings `cmd:"" default:"withargs" help:"Run the server. The default."`
 	Migrate settings `cmd:"" help:"Bring the store to this version's schema, then end."`
 	Config  struct {
-		Check settings `cmd:"" help:"Check the configuration and print it with its sources, secrets masked."`
+		Check configCheckCmd `cmd:"" help:"Check the configuration and the servers that it names, and print it with its sources, secrets masked. Changes nothing."`
 	} `cmd:"" help:"About the configuration."`
-	Backup  backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
-	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup."`
-	Version struct{}   `cmd:"" help:"Print the version."`
-	Bench   benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Healthcheck settings   `cmd:"" help:"Ask the server of these settings, on this machine, whether it is ready."`
+	Backup      backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
+	Restore     restoreCmd `cmd:"" help:"Make a data directory of a backup."`
+	Version     struct{}   `cmd:"" help:"Print the version."`
+	Bench       benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -68,9 +72,14 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 	case "migrate":
 		return g.Migrate.then(ctx, p, k, out, migrate)
 	case "config check":
-		return g.Config.Check.then(ctx, p, k, out, func(_ context.Context, _ Config, out io.Writer) error {
-			return p.print(k, out)
+		return g.Config.Check.Settings.then(ctx, p, k, out, func(ctx context.Context, cfg Config, out io.Writer) error {
+			if err := p.print(k, out); err != nil || g.Config.Check.Offline {
+				return err
+			}
+			return askServers(ctx, cfg, out)
 		})
+	case "healthcheck":
+		return g.Healthcheck.then(ctx, p, k, out, healthcheck)
 	case "backup":
 		return g.Backup.Settings.then(ctx, p, k, out, g.Backup.run)
 	case "restore":
@@ -132,4 +141,82 @@ func buildVersion() string {
 		}
 	}
 	return strings.TrimPrefix(version, "v") + commit + " " + runtime.Version()
+}
+
+// benchCmd is the command line of `chatd bench`; internal/platform/loadgen
+// does the work and has the bounds.
+type benchCmd struct {
+	URLs       []string      `name:"url" default:"http://127.0.0.1:4000" help:"The chatd to put load on; start it with --rate-limits off. Several nodes of one: with commas."`
+	PID        int           `name:"pid" help:"Its process, to measure CPU and memory; found by the port when it runs here."`
+	JSON       bool          `name:"json" help:"Print one line of JSON instead of a table."`
+	Timeout    time.Duration `default:"10m" help:"End the run after that, with what there is."`
+	Warmup     int           `default:"20" help:"Messages before the measured ones."`
+	TextSize   int           `default:"100" help:"Characters of a message."`
+	PerAccount int           `default:"20" help:"Sockets of each account."`
+
+	Fanout struct {
+		Subscribers int  `default:"1000" help:"Sockets that receive."`
+		Messages    int  `default:"300" help:"Messages to each of them."`
+		Window      int  `default:"1" help:"Messages that may be on their way at once."`
+		Events      bool `help:"Subscribe to events instead of messageAdded."`
+	} `cmd:"" help:"One conversation with many subscribers: deliveries."`
+	Send struct {
+		Senders  int `default:"64" help:"Senders at once, each waiting for its acknowledgement."`
+		Rooms    int `default:"16" help:"Conversations that they are spread over."`
+		Messages int `default:"20000" help:"Messages in all."`
+	} `cmd:"" help:"Many senders: durable acknowledgements."`
+	Rooms struct {
+		Rooms    int     `default:"400" help:"Conversations."`
+		Size     int     `default:"5" help:"Subscribers of each."`
+		Messages int     `default:"20000" help:"Messages in all."`
+		Rate     float64 `default:"4000" help:"Messages a second in all; 0 sends as fast as it is acknowledged."`
+	} `cmd:"" help:"Many small conversations at a steady rate."`
+	Idle struct {
+		Sockets int           `default:"10000" help:"Subscribed sockets."`
+		Hold    time.Duration `default:"10s" help:"How long they hold before one message must reach them all."`
+	} `cmd:"" help:"Many sockets at rest: memory and CPU."`
+}
+
+// scenario is what the command asks for.
+func (b *benchCmd) scenario(command string) loadgen.Scenario {
+	switch command {
+	case "bench fanout":
+		return loadgen.Fanout(b.Fanout.Subscribers, b.Fanout.Messages, b.Fanout.Window, b.Fanout.Events)
+	case "bench send":
+		return loadgen.Send(b.Send.Senders, b.Send.Rooms, b.Send.Messages)
+	case "bench rooms":
+		return loadgen.Rooms(b.Rooms.Rooms, b.Rooms.Size, b.Rooms.Messages, b.Rooms.Rate)
+	default:
+		return loadgen.Idle(b.Idle.Sockets, b.Idle.Hold)
+	}
+}
+
+// run plays the scenario. What was lost, doubled, reordered or refused is an
+// error after the report is out.
+func (b *benchCmd) run(ctx context.Context, command string, out io.Writer) error {
+	ctx, stop := context.WithTimeout(ctx, b.Timeout)
+	defer stop()
+	cfg := loadgen.Config{URLs: b.URLs, PID: b.PID, PerAccount: b.PerAccount, TextSize: b.TextSize, Warmup: b.Warmup}
+	if command == "bench idle" {
+		cfg.Warmup = 0 // the first message comes after the hold
+	}
+	if !b.JSON {
+		cfg.Progress = func(what string) { fmt.Fprintln(out, "… "+what) }
+	}
+	report, err := loadgen.Run(ctx, cfg, b.scenario(command))
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	write := report.WriteTable
+	if b.JSON {
+		write = report.WriteJSON
+	}
+	if err := write(out); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if !report.Good() {
+		return fmt.Errorf("bench: the server was not faithful: %d lost, %d doubled, %d reordered, %d failed",
+			report.Lost, report.Doubled, report.Reordered, report.Failed)
+	}
+	return nil
 }

@@ -66,9 +66,3 @@ func in(t testing.TB, cfg mongodb.Config) string {
 	u.Path = "/" + cfg.Name
 	return u.String()
 }
-
-func TestAMongoDBThatCannotBeUsedIsToldAtTheStart(t *testing.T) {
-	t.Parallel()
-	line := mustRefuseWith(t, nil, "--mongo-url", "mongodb://chatd:secret@127.0.0.1:1/chatd")
-	says(t, line, "open MongoDB: ", "127.0.0.1:1")
-}

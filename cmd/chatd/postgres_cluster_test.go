@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,7 +19,7 @@ import (
 // cluster is a PostgreSQL server of one test, which syncs as in earnest.
 type cluster struct {
 	t    testing.TB
-	bin  string // where its programs are
+	bin  []string // where its programs may be
 	dir  string
 	addr string // host:port
 	as   *syscall.SysProcAttr
@@ -30,7 +31,7 @@ func newCluster(t testing.TB) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, bin: filepath.Dir(testenv.Tool(t, "initdb", found...)), addr: freeAddr(t)}
+	c := &cluster{t: t, bin: found, addr: freeAddr(t)}
 	if c.dir, err = os.MkdirTemp("/tmp", "chatd-cluster-"); err != nil { //nolint:usetesting // A socket's path must be short.
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func newCluster(t testing.TB) *cluster {
 		}
 		c.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
-	c.run("initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
+	c.run("initdb", "-D", c.dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	c.ctl("start")
 	t.Cleanup(func() { c.ctl("stop", "-m", "immediate") })
 	return c
@@ -56,17 +57,13 @@ func newCluster(t testing.TB) *cluster {
 // ctl runs pg_ctl and waits until the server is where it should be.
 func (c *cluster) ctl(args ...string) {
 	c.t.Helper()
-	host, port, err := net.SplitHostPort(c.addr)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	options := "-k " + c.dir + " -h " + host + " -p " + port
+	options := "-k " + c.dir + " -h 127.0.0.1 -p " + c.port()
 	c.run("pg_ctl", append([]string{"-D", c.dir + "/data", "-l", c.dir + "/log", "-w", "-o", options}, args...)...)
 }
 
 func (c *cluster) run(name string, args ...string) {
 	c.t.Helper()
-	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd := exec.Command(testenv.Tool(c.t, name, c.bin...), args...)
 	cmd.Dir, cmd.SysProcAttr = c.dir, c.as
 	out, err := os.CreateTemp(c.t.TempDir(), "out")
 	if err != nil {
@@ -82,6 +79,54 @@ func (c *cluster) run(name string, args ...string) {
 
 func (c *cluster) url() string {
 	return "postgres://postgres@" + c.addr + "/postgres?sslmode=disable"
+}
+
+func (c *cluster) port() string {
+	_, port, err := net.SplitHostPort(c.addr)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return port
+}
+
+// local leads past TCP, to where everybody is let in, to a database.
+func (c *cluster) local(database string) string {
+	return "postgres:///" + database + "?" + url.Values{"host": {c.dir}, "port": {c.port()}, "user": {"postgres"}}.Encode()
+}
+
+// standby starts a server that follows this one.
+func (c *cluster) standby() *cluster {
+	c.t.Helper()
+	s := &cluster{t: c.t, bin: c.bin, as: c.as, dir: c.dir + "/standby", addr: freeAddr(c.t)}
+	c.run("pg_basebackup", "-h", c.dir, "-p", c.port(), "-U", "postgres", "-D", s.dir+"/data", "-R", "-c", "fast", "--no-sync")
+	s.ctl("start")
+	c.t.Cleanup(func() { s.ctl("stop", "-m", "immediate") })
+	return s
+}
+
+// do runs statements, each on its own, in a database.
+func (c *cluster) do(database string, statements ...string) {
+	c.t.Helper()
+	args := []string{"-h", c.dir, "-p", c.port(), "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", database}
+	for _, s := range statements {
+		args = append(args, "-c", s)
+	}
+	c.run("psql", args...)
+}
+
+// write puts a file into the directory, readable by the server alone.
+func (c *cluster) write(name, text string) string {
+	c.t.Helper()
+	file := filepath.Join(c.dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	if c.as != nil {
+		if err := os.Chown(file, int(c.as.Credential.Uid), int(c.as.Credential.Gid)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return file
 }
 
 // clients is how many connections of chatd the server has.

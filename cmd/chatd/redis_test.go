@@ -1,10 +1,8 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"chatd/internal/platform/redisdb/redisdbtest"
 )
@@ -66,18 +64,5 @@ func TestWithoutItsRedisAServerGoesOnAndStaysClosed(t *testing.T) {
 	}
 	if n := len(p.history(t, bob, room)); n != 3 {
 		t.Errorf("%d messages", n)
-	}
-}
-
-func TestARedisThatCannotBeUsedIsToldAtTheStart(t *testing.T) {
-	t.Parallel()
-	shared := redisdbtest.Start(t, "--requirepass", "the right one")
-	for _, url := range []string{strings.Replace(shared.URL(), "//", "//:wrong@", 1), "redis://127.0.0.1:1"} {
-		begin := time.Now()
-		line := mustRefuse(t, freeAddr(t), filepath.Join(t.TempDir(), "data"), "--redis-url", url)
-		if took := time.Since(begin); took > 10*time.Second || strings.Contains(line, "wrong") {
-			t.Errorf("after %v: %s", took, line)
-		}
-		says(t, line, "open Redis: ")
 	}
 }

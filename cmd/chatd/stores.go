@@ -71,47 +71,82 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	if conf.URL == "" {
 		conf.Path = s.dir.Database()
 	}
-	if s.db, err = sqldb.Open(ctx, conf); err != nil {
-		return fmt.Errorf("open the store: %w", oneLine{err})
+	// Everything is looked at before anything is changed.
+	if s.db, err = sqldb.Open(ctx, conf); err == nil {
+		err = s.claim(ctx, cfg)
 	}
-	if conf.URL != "" {
-		if err := s.claim(ctx, cfg); err != nil {
-			return err
-		}
+	if err == nil {
+		_, err = stateOf(ctx, s.db, cfg)
 	}
-	sets := []string{"auth", "user", "chat", "relay"}
-	if cfg.Data.MongoURL != "" {
-		sets = []string{"auth", "user", "relay"}
+	if err != nil {
+		return atStore(cfg, err)
 	}
-	for _, set := range sets {
+	prepare, err := s.openChat(ctx, cfg.Data.MongoURL.Reveal())
+	if err != nil {
+		return atServer("mongo-url", err)
+	}
+	for _, set := range cfg.sets() {
 		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
-			if errors.Is(err, sqldb.ErrNewerSchema) {
-				err = fmt.Errorf("%w; run that version, or restore an earlier backup", err)
-			}
-			return fmt.Errorf("migrate %s: %w", set, err)
+			return atStore(cfg, err)
 		}
+	}
+	if err := prepare(ctx); err != nil {
+		return atServer("mongo-url", err)
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
-	if err := s.openChat(ctx, cfg.Data.MongoURL.Reveal()); err != nil {
-		return err
-	}
 	return s.hold(cfg)
 }
 
-func (s *stores) openChat(ctx context.Context, mongo string) (err error) {
+// atStore names the store that an error is about.
+func atStore(cfg Config, err error) error {
+	if cfg.Data.PostgresURL != "" {
+		return atServer("postgres-url", err)
+	}
+	return fmt.Errorf("open the store: %w", oneLine{advised(err)})
+}
+
+// sets are the tables' sets that are kept in the SQL database.
+func (c *Config) sets() []string {
+	if c.Data.MongoURL != "" {
+		return []string{"auth", "user", "relay"}
+	}
+	return []string{"auth", "user", "chat", "relay"}
+}
+
+// stateOf says how far the tables are that the configuration keeps in db: the
+// state of the set that is behind most.
+func stateOf(ctx context.Context, db *sqldb.DB, cfg Config) (sqldb.State, error) {
+	all := make(map[sqldb.State]bool)
+	for _, set := range cfg.sets() {
+		state, err := db.State(ctx, set, migrations.FS(set))
+		if err != nil {
+			return "", err
+		}
+		all[state] = true
+	}
+	switch {
+	case all[sqldb.Older], all[sqldb.Absent] && all[sqldb.Current]:
+		return sqldb.Older, nil
+	case all[sqldb.Absent]:
+		return sqldb.Absent, nil
+	}
+	return sqldb.Current, nil
+}
+
+// openChat opens the store of conversations and makes sure that a MongoDB can
+// be one. It changes nothing: that is what prepare is for.
+func (s *stores) openChat(ctx context.Context, mongo string) (prepare func(context.Context) error, err error) {
 	if mongo == "" {
 		s.chat = chatsql.New(s.db, chatsql.Config{})
-		return nil
+		return func(context.Context) error { return nil }, nil
 	}
 	if s.docs, err = mongodb.Open(ctx, mongodb.Config{URL: mongo}); err != nil {
-		return fmt.Errorf("open MongoDB: %w", oneLine{err})
+		return nil, err
 	}
 	store := chatmongo.New(s.docs, chatmongo.Config{})
-	if err := store.Prepare(ctx); err != nil {
-		return fmt.Errorf("prepare MongoDB: %w", oneLine{err})
-	}
 	s.chat = store
-	return nil
+	_, err = store.Check(ctx)
+	return store.Prepare, err
 }
 
 // oneLine is an error told in one line: drivers tell theirs in several.
@@ -122,12 +157,15 @@ func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Err
 // Unwrap returns the error itself.
 func (e oneLine) Unwrap() error { return e.error }
 
-// claim makes sure that a PostgreSQL's commits last, and that this is the only
+// claim makes sure that PostgreSQL's commits last, and that this is the only
 // node on it, or that all of them have a bus.
 func (s *stores) claim(ctx context.Context, cfg Config) error {
+	if s.db.Engine() == sqldb.SQLite {
+		return nil
+	}
 	if cfg.Data.Durability == "full" {
 		if err := s.db.CheckDurable(ctx); err != nil {
-			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
+			return err
 		}
 	}
 	s.several = cfg.several()

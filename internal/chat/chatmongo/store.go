@@ -78,8 +78,12 @@ func New(db *mongodb.DB, cfg Config) *Store {
 }
 
 // Prepare makes the indexes, and the epoch of a new database. It must have
-// returned before any other use, and may run on several nodes at once.
+// returned before any other use, and may run on several nodes at once. What
+// Check refuses is left alone.
 func (s *Store) Prepare(ctx context.Context) error {
+	if _, err := s.Check(ctx); err != nil {
+		return err
+	}
 	log := map[string]mongo.IndexModel{
 		"end": unique("end"), "id": unique("id"), "key": unique("key"), "place": unique("place"),
 		"changed": unique("changed"), "past": unique("past"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
@@ -93,8 +97,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.db.Index(ctx, s.members.Name(), members); err != nil {
 		return fmt.Errorf("prepare chat's members: %w", err)
 	}
-	_, err := s.meta.InsertOne(ctx, bson.D{{Key: "_id", Value: epochID}, {Key: "epoch", Value: rand.Text()}})
-	if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
+	if err := s.mark(ctx, rand.Text()); err != nil {
 		return fmt.Errorf("prepare chat's epoch: %w", err)
 	}
 	return nil

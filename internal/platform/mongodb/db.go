@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -58,8 +57,10 @@ type DB struct {
 }
 
 // Open opens the database and makes sure, within twice the connect timeout,
-// that it answers and takes the credentials. The error is one line and names
-// the hosts, never the secret: errs.ErrUnavailable when nobody answers.
+// that this is a MongoDB that can be worked on: new enough, a primary, one that
+// takes the credentials and lets them write. Nothing is changed. The error is
+// one line that says what to do and names the hosts, never the secret:
+// errs.ErrUnavailable when nobody answers.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
 	opts, err := clientOptions(cfg)
@@ -68,18 +69,21 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	client, err := mongo.Connect(opts)
 	if err != nil {
-		return nil, fmt.Errorf("the MongoDB address: %w", oneLine(err))
+		return nil, fmt.Errorf("the MongoDB URL cannot be used: %w", withoutSecret(err, cfg.URL))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*cfg.ConnectTimeout)
 	defer cancel()
 	of := options.Database()
-	replicated, err := hello(ctx, client)
+	is, err := hello(ctx, client)
+	if err == nil {
+		err = mayWrite(ctx, client.Database(cfg.Name))
+	}
 	if err != nil {
-		err = fmt.Errorf("connecting to MongoDB at %s: %w", strings.Join(opts.Hosts, ","), reason(err))
+		err = fmt.Errorf("MongoDB at %s (database %s): %w", strings.Join(opts.Hosts, ","), cfg.Name, reason(err, opts.TLSConfig != nil))
 		_ = disconnect(context.WithoutCancel(ctx), client) // It was never used.
 		return nil, err
 	}
-	if replicated {
+	if is.SetName != "" || is.Msg == "isdbgrid" {
 		of.SetReadConcern(readconcern.Majority())
 	}
 	return &DB{client, client.Database(cfg.Name, of)}, nil
@@ -88,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 func clientOptions(cfg Config) (*options.ClientOptions, error) {
 	opts := options.Client().ApplyURI(cfg.URL)
 	if err := opts.Validate(); err != nil {
-		return nil, fmt.Errorf("the MongoDB address: %w", withoutSecret(err, cfg.URL))
+		return nil, fmt.Errorf("the MongoDB URL cannot be used: %w", withoutSecret(err, cfg.URL))
 	}
 	onDisk := true
 	opts.SetAppName("chatd").
@@ -114,25 +118,6 @@ func databaseOf(url string) string {
 	rest, _, _ = strings.Cut(rest, "?")
 	_, name, _ := strings.Cut(rest, "/")
 	return name
-}
-
-// hello asks who answers. What a lone server has written stays; in a replica
-// set only what a majority has does.
-func hello(ctx context.Context, client *mongo.Client) (replicated bool, err error) {
-	var answer struct {
-		SetName string `bson:"setName"`
-		Msg     string `bson:"msg"` // "isdbgrid" of a sharded cluster's door
-	}
-	// The command that needs credentials comes second, so that their refusal
-	// is told from nobody's being there.
-	admin := client.Database("admin")
-	if err := admin.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&answer); err != nil {
-		return false, err
-	}
-	if err := client.Ping(ctx, readpref.Primary()); err != nil {
-		return false, err
-	}
-	return answer.SetName != "" || answer.Msg == "isdbgrid", nil
 }
 
 // Collection returns a collection of the database.

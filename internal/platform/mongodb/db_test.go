@@ -94,6 +94,21 @@ func TestWrongCredentialsAreTold(t *testing.T) {
 	refusedOpen(t, "mongodb://nobody:s3cret@"+host, mongodb.ErrCredentials)
 }
 
+func TestToOpenADatabaseMakesNothing(t *testing.T) {
+	t.Parallel()
+	cfg := mongodbtest.Config(t)
+	mongodbtest.Open(t, cfg)
+	client, err := mongo.Connect(options.Client().ApplyURI(cfg.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context())
+	names, err := client.ListDatabaseNames(t.Context(), bson.D{{Key: "name", Value: cfg.Name}})
+	if err != nil || len(names) != 0 {
+		t.Errorf("there is %v, %v", names, err)
+	}
+}
+
 func TestErrorsOfTheDriverAreOurs(t *testing.T) {
 	t.Parallel()
 	command := func(code int32) error { return mongo.CommandError{Code: code, Message: "said the server"} }

@@ -64,30 +64,6 @@ func Translate(err error) error {
 
 func unavailable(cause error) error { return fmt.Errorf("%w: %w", errs.ErrUnavailable, cause) }
 
-// reason is why Open does not succeed, short enough for an operator's eye: of
-// a search for a server the driver tells the whole topology.
-func reason(err error) error {
-	text := err.Error()
-	if strings.Contains(text, "auth error") || strings.Contains(text, "Authentication failed") {
-		return fmt.Errorf("%w: %w", ErrCredentials, oneLine(err))
-	}
-	if _, last, ok := strings.Cut(text, "Last error: "); ok {
-		last, _, _ = strings.Cut(last, " }")
-		return unavailable(errors.New(last))
-	}
-	if strings.Contains(text, "server selection error") {
-		return unavailable(errors.New("no primary answers"))
-	}
-	translated := Translate(err)
-	switch {
-	case errors.Is(translated, ErrCredentials):
-		return fmt.Errorf("%w: %w", ErrCredentials, oneLine(err))
-	case errors.Is(translated, errs.ErrUnavailable):
-		return unavailable(oneLine(err))
-	}
-	return oneLine(err)
-}
-
 // oneLine keeps the first line of an error.
 func oneLine(err error) error {
 	if line, _, more := strings.Cut(err.Error(), "\n"); more {

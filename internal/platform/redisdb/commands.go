@@ -112,6 +112,11 @@ func probing() *Script {
 	return NewScript(`redis.call('SET', KEYS[1], redis.call('TIME')[1], 'EX', 60) return 1`)
 }
 
+// looking is probing without the write.
+func looking() *Script {
+	return NewScript(`redis.call('TIME') redis.call('EXISTS', KEYS[1]) return 1`)
+}
+
 // probe asks whether Redis can work.
 func (d *DB) probe(ctx context.Context) error {
 	return d.bounded(ctx, func(ctx context.Context) error {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -76,32 +74,60 @@ type DB struct {
 	metrics *metrics
 }
 
-// Open connects and makes sure that Redis answers and may be written to. It
-// takes three times ConnectTimeout at most; its error is one line and holds no
-// secret. Keep Run running afterwards.
+// Open connects and makes sure that this is a Redis that can be worked on:
+// new enough, a primary, one that may be written to. It takes three times
+// ConnectTimeout at most; its error is one line that says what to do and holds
+// no secret. Keep Run running afterwards.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
-	option, where, err := cfg.option()
+	d, _, err := connect(ctx, cfg, probing())
 	if err != nil {
 		return nil, err
+	}
+	d.metrics = newMetrics(cfg.Metrics, d)
+	return d, nil
+}
+
+// Check does as Open does and goes again, and writes nothing. It returns what
+// the server says of itself, as "7.0.15".
+func Check(ctx context.Context, cfg Config) (version string, err error) {
+	d, version, err := connect(ctx, cfg.withDefaults(), looking())
+	if err != nil {
+		return "", err
+	}
+	d.Close()
+	return version, nil
+}
+
+// connect opens a Redis that a script, run once, shows to be usable.
+func connect(ctx context.Context, cfg Config, trial *Script) (*DB, string, error) {
+	option, where, err := cfg.option()
+	if err != nil {
+		return nil, "", err
+	}
+	no := func(err error) (*DB, string, error) {
+		return nil, "", fmt.Errorf("redis at %s: %w", where, plain(err, option.TLSConfig != nil, cfg.ConnectTimeout))
 	}
 	client, err := rueidis.NewClient(option)
 	if err != nil {
 		if client != nil {
 			client.Close()
 		}
-		return nil, fmt.Errorf("redis at %s: %w", where, plain(err, cfg.ConnectTimeout))
+		return no(err)
 	}
-	d := &DB{cfg: cfg, client: client, flight: make(chan struct{}, cfg.MaxInFlight), probing: probing()}
+	d := &DB{cfg: cfg, client: client, flight: make(chan struct{}, cfg.MaxInFlight), probing: trial}
 	d.health = breaker{failures: cfg.Failures, log: cfg.Log}
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	if err := d.probe(ctx); err != nil {
-		client.Close()
-		return nil, fmt.Errorf("redis at %s: %w", where, plain(err, cfg.ConnectTimeout))
+	version, err := d.fit(ctx)
+	if err == nil {
+		err = d.probe(ctx)
 	}
-	d.metrics = newMetrics(cfg.Metrics, d)
-	return d, nil
+	if err != nil {
+		client.Close()
+		return no(err)
+	}
+	return d, version, nil
 }
 
 // option is the driver's configuration, and where Redis is.
@@ -129,22 +155,6 @@ func (c Config) option() (o rueidis.ClientOption, where string, err error) {
 	o.PipelineMultiplex = -1
 	o.ReadBufferEachConn, o.WriteBufferEachConn = 64<<10, 64<<10
 	return o, o.InitAddress[0], nil
-}
-
-// plain says in one line what to do about an error of the first connection.
-func plain(err error, within time.Duration) error {
-	if reply, ok := rueidis.IsRedisErr(err); ok {
-		for _, code := range []string{"WRONGPASS", "NOAUTH", "ERR AUTH"} {
-			if strings.HasPrefix(reply.Error(), code) {
-				return fmt.Errorf("the user or the password of the URL is refused: %w", err)
-			}
-		}
-		return err
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", within)
-	}
-	return fmt.Errorf("%s", strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // Name returns a key or channel of this server's own.

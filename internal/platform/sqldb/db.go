@@ -75,6 +75,7 @@ var ErrClosed = fmt.Errorf("sqldb: closed: %w", errs.ErrUnavailable)
 type DB struct {
 	cfg    Config
 	engine Engine
+	server Server    // PostgreSQL
 	pool   *sql.DB   // SQLite: the readers
 	stmts  *prepared // SQLite: the readers' statements; nil where the driver keeps them
 	// SQLite: room for snapshots, one less than there are readers. A snapshot
@@ -93,7 +94,9 @@ type DB struct {
 
 // Open opens the database and makes sure that it answers. SQLite's file is
 // made when there is none, but never where there was one: a file that is
-// damaged, or gone while its log is still there, is ErrCorrupt.
+// damaged, or gone while its log is still there, is ErrCorrupt. PostgreSQL is
+// asked what it is, all within Config.Timeout: ErrUnfit when it is not one to
+// work on. Its errors are one line without secrets, and say what to do.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if (cfg.Path == "") == (cfg.URL == "") {
 		return nil, errors.New("sqldb: exactly one of Path and URL must be set")

@@ -26,6 +26,12 @@ var (
 	ErrCorrupt = errors.New("sqldb: the database is damaged")
 	// ErrNewerSchema says that a newer program has migrated the database.
 	ErrNewerSchema = errors.New("sqldb: the database belongs to a newer version of this program")
+	// ErrHalfMigrated says that the tables are not what their mark says: part
+	// of a step, or of a backup.
+	ErrHalfMigrated = errors.New("sqldb: the database is half migrated, or half restored")
+	// ErrUnfit says that the server is not one to work on: too old, one that
+	// takes no writes, or one that withholds a right.
+	ErrUnfit = errors.New("sqldb: the server cannot be worked on")
 )
 
 // UniqueError is a violation of a unique key.

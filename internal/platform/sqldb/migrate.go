@@ -3,17 +3,13 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // migrateTime bounds the waiting for another node that migrates.
@@ -23,16 +19,16 @@ const migrateTime = 2 * time.Minute
 // in a transaction of its own. fsys holds them at its root: NNNN_name.sql for
 // every engine, NNNN_name.sqlite.sql or NNNN_name.postgres.sql instead of it
 // for one, each with "-- +goose Up". What was applied stands in the table
-// SET_migrations. A database that has steps which fsys does not is left alone:
-// ErrNewerSchema. Several nodes may call it at once on PostgreSQL. A database
-// that is up to date costs one query.
+// SET_migrations. A database in a state that State refuses is left alone, with
+// State's error. Several nodes may call it at once on PostgreSQL. A database
+// that is up to date costs a few queries.
 func (d *DB) Migrate(ctx context.Context, set string, fsys fs.FS) error {
 	steps, err := d.steps(fsys)
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", set, err)
 	}
-	pending, err := d.pending(ctx, set, steps)
-	if err != nil || !pending {
+	state, err := d.state(ctx, set, steps)
+	if err != nil || state == Current {
 		return err
 	}
 	pool, done, err := d.migrationPool(ctx, set)
@@ -41,7 +37,7 @@ func (d *DB) Migrate(ctx context.Context, set string, fsys fs.FS) error {
 	}
 	defer done()
 	// Another node may have been here meanwhile.
-	if pending, err = d.pending(ctx, set, steps); err != nil || !pending {
+	if state, err = d.state(ctx, set, steps); err != nil || state == Current {
 		return err
 	}
 	dialect := goose.DialectSQLite3
@@ -57,28 +53,6 @@ func (d *DB) Migrate(ctx context.Context, set string, fsys fs.FS) error {
 		return fmt.Errorf("migrating %s: %w", set, d.translate(err))
 	}
 	return nil
-}
-
-// pending says whether the set has steps that the database does not.
-func (d *DB) pending(ctx context.Context, set string, steps steps) (bool, error) {
-	var has sql.NullInt64
-	err := d.QueryRow(ctx, "SELECT max(version_id) FROM "+set+"_migrations").Scan(&has)
-	if err != nil && !noTable(err) {
-		return false, fmt.Errorf("reading the version of %s: %w", set, err)
-	}
-	if knows := steps.last(); has.Int64 > knows {
-		return false, fmt.Errorf("%w: its %s tables are at version %d, this program knows %d",
-			ErrNewerSchema, set, has.Int64, knows)
-	}
-	return has.Int64 < steps.last(), nil
-}
-
-func noTable(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == "42P01"
-	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && e.Code() == sqlite3.SQLITE_ERROR && strings.Contains(e.Error(), "no such table")
 }
 
 // migrationPool returns connections for migrating, without a time limit on
@@ -154,14 +128,4 @@ func (s steps) Glob(pattern string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-func (s steps) last() int64 {
-	var last int64
-	for _, name := range s.names {
-		if v, err := goose.NumericComponent(name); err == nil {
-			last = max(last, v)
-		}
-	}
-	return last
 }

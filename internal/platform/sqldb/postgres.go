@@ -21,10 +21,11 @@ var ErrNotDurable = errors.New("sqldb: commits are not durable")
 
 func (d *DB) openPostgres(ctx context.Context) error {
 	d.engine = PostgreSQL
-	pool, err := d.postgresPool(d.cfg.Timeout)
+	cfg, err := d.postgresConfig(d.cfg.Timeout)
 	if err != nil {
 		return err
 	}
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(pingSoon))
 	pool.SetMaxOpenConns(d.cfg.MaxConns)
 	pool.SetMaxIdleConns(d.cfg.MaxConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -33,18 +34,27 @@ func (d *DB) openPostgres(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	if err := pool.PingContext(ctx); err != nil {
-		return fmt.Errorf("connecting to PostgreSQL: %w", d.translate(err))
+		return d.notConnected(cfg, err)
 	}
-	return nil
+	return d.fit(ctx, cfg)
 }
 
 // postgresPool opens the database with a limit on each statement (0: none).
-// The server gives up a little before the caller does, so that the connection
-// stays usable.
 func (d *DB) postgresPool(limit time.Duration) (*sql.DB, error) {
+	cfg, err := d.postgresConfig(limit)
+	if err != nil {
+		return nil, err
+	}
+	return stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(pingSoon)), nil
+}
+
+// postgresConfig is what the URL says, with a limit on each statement (0:
+// none). The server gives up a little before the caller does, so that the
+// connection stays usable.
+func (d *DB) postgresConfig(limit time.Duration) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(d.cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("the PostgreSQL address: %w", err)
+		return nil, unreadable(err)
 	}
 	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, d.cfg.ConnectTimeout)
 	cfg.DialFunc = dial.Dialer(cfg.ConnectTimeout).DialContext
@@ -63,7 +73,7 @@ func (d *DB) postgresPool(limit time.Duration) (*sql.DB, error) {
 		set("statement_timeout", strconv.FormatInt((limit*9/10).Milliseconds(), 10))
 		set("idle_in_transaction_session_timeout", strconv.FormatInt((2*limit).Milliseconds(), 10))
 	}
-	return stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(pingSoon)), nil
+	return cfg, nil
 }
 
 // pingTime is how long a connection that was idle may take to show that it

@@ -1,0 +1,91 @@
+package chatmongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"chatd/internal/platform/mongodb"
+)
+
+// form numbers the shape of the documents. It stands beside the epoch; a
+// database that has an epoch and no form is of the first.
+const (
+	form   = 1
+	formID = "form"
+)
+
+// Errors of a database that is left alone.
+var (
+	ErrNewerForm = errors.New("chatmongo: the documents belong to a newer version of this program")
+	ErrHalfThere = errors.New("chatmongo: the database is half restored, or half removed")
+)
+
+// Check says whether the database has been prepared, and changes nothing.
+// ErrNewerForm where a newer program has been at work; ErrHalfThere where there
+// are messages without an epoch, whose positions nobody could follow.
+func (s *Store) Check(ctx context.Context) (prepared bool, err error) {
+	var is struct {
+		Version int `bson:"version"`
+	}
+	err = s.meta.FindOne(ctx, bson.D{{Key: "_id", Value: formID}}).Decode(&is)
+	if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return false, fmt.Errorf("reading the form of chat's documents: %w", err)
+	}
+	if is.Version > form {
+		return false, fmt.Errorf("%w: they have form %d, this program knows %d", ErrNewerForm, is.Version, form)
+	}
+	if epoch, err := s.hasEpoch(ctx); err != nil || epoch {
+		return epoch, err
+	}
+	for _, c := range []*mongo.Collection{s.log, s.conversations, s.members} {
+		there, err := some(ctx, c, bson.D{})
+		if err != nil {
+			return false, fmt.Errorf("looking into %s: %w", c.Name(), err)
+		}
+		if !there {
+			continue
+		}
+		// Another node may have prepared the database meanwhile, and be at work.
+		epoch, err := s.hasEpoch(ctx)
+		if err == nil && !epoch {
+			err = fmt.Errorf("%w: %s has documents, but %s has no epoch", ErrHalfThere, c.Name(), s.meta.Name())
+		}
+		return epoch, err
+	}
+	return false, nil
+}
+
+func (s *Store) hasEpoch(ctx context.Context) (bool, error) {
+	epoch, err := some(ctx, s.meta, bson.D{{Key: "_id", Value: epochID}})
+	if err != nil {
+		return false, fmt.Errorf("reading chat's epoch: %w", err)
+	}
+	return epoch, nil
+}
+
+// some says whether a collection has such a document.
+func some(ctx context.Context, c *mongo.Collection, filter bson.D) (bool, error) {
+	err := c.FindOne(ctx, filter).Err()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return false, nil
+	}
+	return err == nil, mongodb.Translate(err)
+}
+
+// mark notes the form and, of a new database, the epoch.
+func (s *Store) mark(ctx context.Context, epoch string) error {
+	for _, doc := range []bson.D{
+		{{Key: "_id", Value: formID}, {Key: "version", Value: form}},
+		{{Key: "_id", Value: epochID}, {Key: "epoch", Value: epoch}},
+	} {
+		_, err := s.meta.InsertOne(ctx, doc)
+		if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
+			return err
+		}
+	}
+	return nil
+}
