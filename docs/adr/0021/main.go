@@ -1,7 +1,3 @@
-// Command 0021 counts how many nodes hear of each message under four ways of
-// telling them, for ADR 21. It is a model: nothing of chatd runs in it.
-//
-//	go run ./docs/adr/0021
 package main
 
 import (
