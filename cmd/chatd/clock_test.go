@@ -27,6 +27,7 @@ var clockwork = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	atTheEnd = func() { _ = os.RemoveAll(dir) }
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env: %w", err)
@@ -70,6 +71,9 @@ var clockwork = sync.OnceValues(func() (string, error) {
 	}
 	return program, nil
 })
+
+// atTheEnd is called by TestMain when all tests have ended.
+var atTheEnd = func() {}
 
 // withClock makes a program one whose clock can be set, before its start.
 func (p *program) withClock(t testing.TB) {

@@ -33,7 +33,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	atTheEnd()
+	os.Exit(code)
 }
 
 // What the tests look at in a data directory.
