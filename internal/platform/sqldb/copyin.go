@@ -13,8 +13,6 @@ import (
 // CopyIn adds rows to a table, each with a value for every one of the columns:
 // many at once by COPY on PostgreSQL, one after the other on SQLite. Values are
 // nil, int64, string or []byte. The names go into the statement as they are.
-//
-//nolint:contextcheck // See Tx.
 func (tx *Tx) CopyIn(_ context.Context, table string, columns []string, rows [][]any) error {
 	if tx.db.engine == SQLite {
 		return tx.insertEach(table, columns, rows)
