@@ -71,7 +71,22 @@ func New(db *mongodb.DB, cfg Config) *Store {
 
 // Prepare makes the indexes, and the epoch of a new database. It must have
 // returned before any other use, and may run on several nodes at once.
+// ErrUnfinished when the database is being filled.
 func (s *Store) Prepare(ctx context.Context) error {
+	if c, err := one[claim](ctx, s.meta, claimID); err != nil || c != nil && !c.Done {
+		return cmp.Or(err, ErrUnfinished)
+	}
+	if err := s.index(ctx); err != nil {
+		return err
+	}
+	_, err := s.meta.InsertOne(ctx, bson.D{{Key: "_id", Value: epochID}, {Key: "epoch", Value: rand.Text()}})
+	if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
+		return fmt.Errorf("prepare chat's epoch: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) index(ctx context.Context) error {
 	log := map[string]mongo.IndexModel{
 		"end": unique("end"), "id": unique("id"), "key": unique("key"), "place": unique("place"),
 		"changed": unique("changed"), "past": unique("past"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
@@ -84,10 +99,6 @@ func (s *Store) Prepare(ctx context.Context) error {
 	}
 	if err := s.db.Index(ctx, s.members.Name(), members); err != nil {
 		return fmt.Errorf("prepare chat's members: %w", err)
-	}
-	_, err := s.meta.InsertOne(ctx, bson.D{{Key: "_id", Value: epochID}, {Key: "epoch", Value: rand.Text()}})
-	if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
-		return fmt.Errorf("prepare chat's epoch: %w", err)
 	}
 	return nil
 }
