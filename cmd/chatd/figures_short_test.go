@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // How much the tests of reliability do in `go test ./...`. They are the same
 // tests as under -tags soak, with smaller numbers.
@@ -41,4 +44,12 @@ const (
 	backups, backupKills, backupMessages = 3, 4, 600
 
 	nodeKills = 2
+
+	moveKills    = 4
+	moveMessages = 40_000
+	moveMemory   = 400 << 20 // bytes; the race detector takes most of it
 )
+
+// moveTarget is what many messages are moved to: a PostgreSQL that does not
+// sync.
+func moveTarget(t testing.TB) place { return toPlace(t, false) }

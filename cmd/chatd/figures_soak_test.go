@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // How much the tests of reliability do under -tags soak.
 const (
@@ -40,4 +43,11 @@ const (
 	backups, backupKills, backupMessages = 10, 20, 20_000
 
 	nodeKills = 20
+
+	moveKills    = 26
+	moveMessages = 1_000_000
+	moveMemory   = 160 << 20
 )
+
+// moveTarget is what many messages are moved to: a PostgreSQL that syncs.
+func moveTarget(t testing.TB) place { return place{"--postgres-url", newCluster(t).url()} }

@@ -15,6 +15,7 @@ import (
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
+	"chatd/internal/platform/datamove"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/relay/relaysql"
@@ -40,6 +41,9 @@ type stores struct {
 	chat   chat.Store
 	relays *relaysql.Positions
 }
+
+// nodeLock is held by the only node on a PostgreSQL.
+const nodeLock = "chatd node"
 
 var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them: give each of them --kafka-brokers")
 
@@ -68,6 +72,11 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	if conf.URL == "" {
 		conf.Path = s.dir.Database()
 	}
+	if conf.URL == "" {
+		if err := s.dir.CheckEmbedded(); err != nil {
+			return err
+		}
+	}
 	if s.db, err = sqldb.Open(ctx, conf); err != nil {
 		return fmt.Errorf("open the store: %w", oneLine{err})
 	}
@@ -75,24 +84,48 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		if err := s.claim(ctx, cfg); err != nil {
 			return err
 		}
-	}
-	sets := []string{"auth", "user", "chat", "relay"}
-	if cfg.Data.MongoURL != "" {
-		sets = []string{"auth", "user", "relay"}
-	}
-	for _, set := range sets {
-		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
-			if errors.Is(err, sqldb.ErrNewerSchema) {
-				err = fmt.Errorf("%w; run that version, or restore an earlier backup", err)
-			}
-			return fmt.Errorf("migrate %s: %w", set, err)
+		if err := checkCopied(ctx, s.db, cfg); err != nil {
+			return fmt.Errorf("open the store: %w", err)
 		}
+	}
+	if err := migrateSets(ctx, s.db, tableSets(cfg)); err != nil {
+		return err
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
 	if err := s.openChat(ctx, cfg.Data.MongoURL.Reveal()); err != nil {
 		return err
 	}
 	return s.hold(cfg)
+}
+
+// checkCopied refuses a PostgreSQL into which not all has been copied, or that
+// has its conversations elsewhere.
+func checkCopied(ctx context.Context, db *sqldb.DB, cfg Config) error {
+	err := datamove.Check(ctx, db, tableSets(cfg))
+	if errors.Is(err, datamove.ErrUnfinished) {
+		return fmt.Errorf("this PostgreSQL %w; run `chatd migrate-data` again to the end, or name another --postgres-url", err)
+	}
+	return withParts(err, cfg)
+}
+
+// tableSets are the sets of tables in the SQL database.
+func tableSets(cfg Config) []string {
+	if cfg.Data.MongoURL != "" {
+		return []string{"auth", "user", "relay"}
+	}
+	return []string{"auth", "user", "chat", "relay"}
+}
+
+func migrateSets(ctx context.Context, db *sqldb.DB, sets []string) error {
+	for _, set := range sets {
+		if err := db.Migrate(ctx, set, migrations.FS(set)); err != nil {
+			if errors.Is(err, sqldb.ErrNewerSchema) {
+				err = fmt.Errorf("%w; run that version, or restore an earlier backup", err)
+			}
+			return fmt.Errorf("migrate %s: %w", set, err)
+		}
+	}
+	return nil
 }
 
 func (s *stores) openChat(ctx context.Context, mongo string) (err error) {
@@ -142,7 +175,7 @@ func (s *stores) keepNode(ctx context.Context) error {
 	if s.node != nil && s.node.Check(ctx) == nil {
 		return nil
 	}
-	lock, ok, err := s.db.TryLock(ctx, "chatd node")
+	lock, ok, err := s.db.TryLock(ctx, nodeLock)
 	if err != nil {
 		return err
 	}

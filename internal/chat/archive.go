@@ -104,9 +104,16 @@ var ErrArchive = errors.New("chat: the store is not as it was written")
 // ErrDiffers says that two archives are not the same.
 var ErrDiffers = errors.New("the two sides differ")
 
+// The parts of an archive.
+const (
+	PartConversations = "conversations"
+	PartMembers       = "members"
+	PartJournal       = "journal"
+)
+
 // ArchiveSum is what a part of an archive comes to.
 type ArchiveSum struct {
-	Part   string // "conversations", "members", "journal"
+	Part   string
 	Count  int64
 	SHA256 string
 }
@@ -132,16 +139,16 @@ func CompareArchives(ctx context.Context, a, b Archive, told func(part string, n
 	for _, compare := range []func() (ArchiveSum, error){
 		func() (ArchiveSum, error) {
 			var first ids.Conversation
-			return comparePart("conversations", a.Conversations(ctx, first), b.Conversations(ctx, first), told,
+			return comparePart(PartConversations, a.Conversations(ctx, first), b.Conversations(ctx, first), told,
 				func(c ArchivedConversation) string { return c.ID.String() })
 		},
 		func() (ArchiveSum, error) {
 			var first MemberID
-			return comparePart("members", a.Members(ctx, first), b.Members(ctx, first), told,
+			return comparePart(PartMembers, a.Members(ctx, first), b.Members(ctx, first), told,
 				func(m ArchivedMember) string { return fmt.Sprintf("%s in %s", m.User, m.Conversation) })
 		},
 		func() (ArchiveSum, error) {
-			return comparePart("journal", a.Journal(ctx, 0), b.Journal(ctx, 0), told,
+			return comparePart(PartJournal, a.Journal(ctx, 0), b.Journal(ctx, 0), told,
 				func(e Entry) string { return fmt.Sprintf("position %d", e.Pos) })
 		},
 	} {

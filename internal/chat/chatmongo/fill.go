@@ -21,7 +21,7 @@ var (
 	ErrUnfinished = errors.New("chatmongo: not all has been copied into this database")
 	// ErrNotEmpty says that a database cannot be filled, for there is
 	// something in it, or it is another copy's.
-	ErrNotEmpty = errors.New("chatmongo: the database is not empty")
+	ErrNotEmpty = errors.New("the MongoDB database is not empty")
 )
 
 // claim is the document of chat_meta by which a database knows the copy that
@@ -52,31 +52,62 @@ func NewFiller(db *mongodb.DB, cfg FillConfig) *Filler {
 	return &Filler{New(db, Config{}), cmp.Or(cfg.Batch, 1000)}
 }
 
-// Claim makes sure that the database is empty, or has the beginning of the
-// same copy. ErrNotEmpty when not. Without resume it claims an empty one.
+// Check says whether the database is empty, or has the beginning of the same
+// copy; only that when resume. ErrNotEmpty when not.
+func (f *Filler) Check(ctx context.Context, copied string, resume bool) error {
+	_, err := f.check(ctx, copied, resume)
+	return err
+}
+
+// Claim is Check, and claims an empty database for the copy.
 func (f *Filler) Claim(ctx context.Context, copied string, resume bool) error {
-	c, err := one[claim](ctx, f.s.meta, claimID)
-	switch {
-	case err != nil:
-		return fmt.Errorf("read the claim: %w", err)
-	case c != nil && c.Copy == copied:
-		return nil
-	case c != nil || resume:
-		return fmt.Errorf("%w: it is not the one that this copy was begun into", ErrNotEmpty)
-	}
-	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.meta} {
-		found, err := find[bson.Raw](ctx, of, bson.D{}, options.Find().SetLimit(1))
-		if err != nil {
-			return fmt.Errorf("look into %s: %w", of.Name(), err)
-		}
-		if len(found) > 0 {
-			return fmt.Errorf("%w: there is something in %s", ErrNotEmpty, of.Name())
-		}
+	there, err := f.check(ctx, copied, resume)
+	if err != nil || there {
+		return err
 	}
 	if _, err := f.s.meta.InsertOne(ctx, claim{ID: claimID, Copy: copied}); err != nil {
 		return fmt.Errorf("claim the database: %w", mongodb.Translate(err))
 	}
 	return nil
+}
+
+func (f *Filler) check(ctx context.Context, copied string, resume bool) (there bool, err error) {
+	c, err := one[claim](ctx, f.s.meta, claimID)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("read the claim: %w", err)
+	case c != nil && c.Copy == copied:
+		return true, nil
+	case c != nil || resume:
+		return false, fmt.Errorf("%w: it is not the one that this copy was begun into", ErrNotEmpty)
+	}
+	// The epoch of a database that was never used says nothing.
+	used := bson.D{is("_id", bson.D{is("$ne", epochID)})}
+	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.meta} {
+		found, err := find[bson.Raw](ctx, of, used, options.Find().SetLimit(1))
+		if err != nil {
+			return false, fmt.Errorf("look into %s: %w", of.Name(), err)
+		}
+		if len(found) > 0 {
+			return false, fmt.Errorf("%w: there is something in %s", ErrNotEmpty, of.Name())
+		}
+	}
+	return false, nil
+}
+
+// Sizes returns how many of each part are there already, about.
+func (f *Filler) Sizes(ctx context.Context) (map[string]int64, error) {
+	sizes := make(map[string]int64)
+	for part, of := range map[string]*mongo.Collection{
+		chat.PartConversations: f.s.conversations, chat.PartMembers: f.s.members, chat.PartJournal: f.s.log,
+	} {
+		n, err := of.EstimatedDocumentCount(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("count %s: %w", of.Name(), mongodb.Translate(err))
+		}
+		sizes[part] = n
+	}
+	return sizes, nil
 }
 
 // Fill brings over what is not there yet, then makes the indexes. Documents go
@@ -100,7 +131,7 @@ func (f *Filler) Fill(ctx context.Context, from chat.Archive, told func(part str
 	}
 	err = fill(ctx, f, f.s.members, from.Members(ctx, member), func(m *chat.ArchivedMember) (any, int) {
 		return memberOf(m, pos), 300
-	}, func(n int) { told("members", n) })
+	}, func(n int) { told(chat.PartMembers, n) })
 	if err != nil {
 		return err
 	}
@@ -114,7 +145,7 @@ func (f *Filler) Fill(ctx context.Context, from chat.Archive, told func(part str
 	}
 	err = fill(ctx, f, f.s.conversations, from.Conversations(ctx, room), func(c *chat.ArchivedConversation) (any, int) {
 		return conversationOf(c), 300 + 2*len(c.Description)
-	}, func(n int) { told("conversations", n) })
+	}, func(n int) { told(chat.PartConversations, n) })
 	if err != nil {
 		return err
 	}
@@ -134,7 +165,7 @@ func (f *Filler) fillLog(ctx context.Context, from chat.Archive, pos int64, told
 	err = fill(ctx, f, f.s.log, from.Journal(ctx, after), func(e *chat.Entry) (any, int) {
 		last = e.Pos
 		return entryOf(e), weight(e)
-	}, func(n int) { told("journal", n) })
+	}, func(n int) { told(chat.PartJournal, n) })
 	if err == nil && last != pos {
 		err = fmt.Errorf("%w: its position is %d, its last change is at %d", chat.ErrArchive, pos, last)
 	}

@@ -80,6 +80,7 @@ func TestAFilledStoreAnswersAsTheOtherDoesAndGoesOn(t *testing.T) {
 func TestAFillThatIsCutOffGoesOn(t *testing.T) {
 	t.Parallel()
 	db := mongodbtest.New(t)
+	setup(t, db) // a start alone does not use it
 	_, archive, _ := populated(t, 4, 20)
 	filler := chatmongo.NewFiller(db, chatmongo.FillConfig{Batch: 7}) // so that there are many ends
 	cuts := 0
@@ -114,7 +115,8 @@ func TestADatabaseWithSomethingInItIsNotFilled(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, db *mongodb.DB) (copied string, resume bool){
 		"that was served": func(t *testing.T, db *mongodb.DB) (string, bool) {
-			setup(t, db)
+			fixture := chattest.NewFixture(setup(t, db))
+			fixture.Group(t, chattest.Users(1)...)
 			return "copy", false
 		},
 		"of another copy": func(t *testing.T, db *mongodb.DB) (string, bool) {

@@ -36,15 +36,18 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 	return at.epoch, at.pos, nil
 }
 
-// Sizes returns how many conversations, members and commits there are, about.
-func (a *Archive) Sizes(ctx context.Context) (conversations, members, commits int64, err error) {
-	err = a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
+// Sizes returns how many there are of each part.
+func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
+	var conversations, members, journal int64
+	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP')
-			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &commits)
+			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &journal)
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("count: %w", err)
+		return nil, fmt.Errorf("count: %w", err)
 	}
-	return conversations, members, commits, nil
+	return map[string]int64{
+		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartJournal: journal,
+	}, nil
 }
 
 // walked yields what a query returns, page by page: text ends with a limit,

@@ -26,13 +26,13 @@ func TestAnArchiveIsTheSameAsItself(t *testing.T) {
 		if err != nil || len(sums) != 3 {
 			t.Fatal(sums, err)
 		}
-		conversations, members, commits, err := archive.Sizes(t.Context())
+		sizes, err := archive.Sizes(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []int64{conversations, members, commits} {
-			if sums[i].Count != want || int64(n[sums[i].Part]) != want || want == 0 {
-				t.Errorf("%+v: %d were told, the tables have %d", sums[i], n[sums[i].Part], want)
+		for _, sum := range sums {
+			if want := sizes[sum.Part]; sum.Count != want || int64(n[sum.Part]) != want || want == 0 {
+				t.Errorf("%+v: %d were told, the tables have %d", sum, n[sum.Part], want)
 			}
 		}
 	})

@@ -34,7 +34,7 @@ type Claim struct {
 }
 
 // ErrNotEmpty says that a target has rows of its own.
-var ErrNotEmpty = errors.New("sqlmove: the target is not empty")
+var ErrNotEmpty = errors.New("the target is not empty")
 
 // Claimed returns the claim on a database; nil when nothing was ever copied
 // into it.
