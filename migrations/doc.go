@@ -5,4 +5,8 @@
 // A set is a folder of its own with NNNN_name.sql for every engine, and
 // NNNN_name.postgres.sql (or .sqlite.sql) where one engine needs other text
 // for the same step. A step that has been released is never changed.
+//
+// What a step makes is copied from engine to engine by `chatd migrate-data`:
+// tables begin with their set's name, have a primary key, and their columns
+// are numbers, texts and bytes.
 package migrations

@@ -13,6 +13,7 @@ import (
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/datamove"
+	"chatd/internal/platform/errs"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqlmove"
@@ -120,13 +121,15 @@ func (m *migrateDataCmd) run(ctx context.Context, cfg Config, out io.Writer) err
 	} else {
 		err = moveData(ctx, cfg, dir, out)
 	}
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted; run it again to go on")
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return errors.New("migrate-data: interrupted; run it again to go on")
+	case errors.Is(err, errs.ErrUnavailable):
+		err = fmt.Errorf("%w; when it can, run it again to go on", err)
 	}
-	if err != nil {
-		return fmt.Errorf("migrate-data: %w", oneLine{err})
-	}
-	return nil
+	return fmt.Errorf("migrate-data: %w", oneLine{err})
 }
 
 // takeBack lets a directory be served again. When it was copied to the end, the

@@ -10,6 +10,7 @@ import (
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqldb/sqldbtest"
 	"chatd/internal/platform/sqlmove"
+	"chatd/internal/platform/testenv"
 	"chatd/migrations"
 )
 
@@ -41,6 +42,19 @@ func makeTables(t testing.TB, db *sqldb.DB) {
 	for _, text := range schema {
 		do(t, db, text)
 	}
+	if db.Engine() == sqldb.SQLite {
+		return
+	}
+	// A collation that puts a before Z, as most databases have one.
+	var has bool
+	err := db.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_collation WHERE collname = 'und-x-icu'`).Scan(&has)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !has {
+		testenv.Missing(t, "postgres", "the server was built without ICU")
+	}
+	do(t, db, `ALTER TABLE x_animal ALTER COLUMN name TYPE TEXT COLLATE "und-x-icu"`)
 }
 
 // animals is more than two pages.
