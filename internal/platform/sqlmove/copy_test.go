@@ -57,8 +57,8 @@ func makeTables(t testing.TB, db *sqldb.DB) {
 	do(t, db, `ALTER TABLE x_animal ALTER COLUMN name TYPE TEXT COLLATE "und-x-icu"`)
 }
 
-// animals is more than two pages.
-const animals = 9000
+// animals is more than a page.
+const animals = 4500
 
 // source is a database with rows that are hard to copy.
 func source(t testing.TB) (*sqldb.DB, []sqlmove.Table) {
@@ -164,12 +164,12 @@ func TestEveryDifferenceIsFoundAndNamed(t *testing.T) {
 		makeTables(t, to)
 		copyAll(t, from, to, tables)
 		for _, c := range []struct{ do, undo, want string }{
-			{`UPDATE x_animal SET note = 'Note' WHERE n = 8123`, `UPDATE x_animal SET note = 'note'`, "n 8123"},
+			{`UPDATE x_animal SET note = 'Note' WHERE n = 3123`, `UPDATE x_animal SET note = 'note'`, "n 3123"},
 			{`UPDATE x_animal SET note = NULL WHERE n = 0`, `UPDATE x_animal SET note = 'note'`, "name Zebra"},
-			{`UPDATE x_animal SET note = '' WHERE n = 8999`, `UPDATE x_animal SET note = 'note'`, "n 8999"},
+			{`UPDATE x_animal SET note = '' WHERE n = 4499`, `UPDATE x_animal SET note = 'note'`, "n 4499"},
 			{`INSERT INTO x_animal SELECT zoo, 'zz', 1, 'note' FROM x_animal WHERE n = 1`, `DELETE FROM x_animal WHERE name = 'zz'`, "only in the second"},
 			{`INSERT INTO x_animal SELECT zoo, '', 1, 'note' FROM x_animal WHERE n = 1`, `DELETE FROM x_animal WHERE name = ''`, "only in the second"},
-			{`DELETE FROM x_animal WHERE n = 4711`, `INSERT INTO x_animal SELECT zoo, 'Zebra', 4711, 'note' FROM x_animal WHERE n = 1`, "n 4711 is only in the first"},
+			{`DELETE FROM x_animal WHERE n = 4200`, `INSERT INTO x_animal SELECT zoo, 'Zebra', 4200, 'note' FROM x_animal WHERE n = 1`, "n 4200 is only in the first"},
 		} {
 			do(t, to, c.do)
 			_, err := sqlmove.Compare(t.Context(), from, to, tables[1], func(int) {})
