@@ -174,12 +174,9 @@ func moveData(ctx context.Context, cfg Config, dir *datadir.Dir, out io.Writer) 
 			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
 		}
 	}
-	lock, ok, err := to.TryLock(ctx, nodeLock)
+	lock, err := lockTarget(ctx, to)
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return errors.New("a chatd works on this PostgreSQL database; stop it, or name another one")
 	}
 	defer lock.Release()
 	move := datamove.Config{
@@ -205,6 +202,25 @@ func moveData(ctx context.Context, cfg Config, dir *datadir.Dir, out io.Writer) 
 	}
 	_, err = fmt.Fprintln(out, text)
 	return err
+}
+
+// lockTarget keeps others from a database. One that was killed a moment ago may
+// still seem to have it.
+func lockTarget(ctx context.Context, to *sqldb.DB) (*sqldb.Lock, error) {
+	for tries := 0; ; tries++ {
+		lock, ok, err := to.TryLock(ctx, nodeLock)
+		if err != nil || ok {
+			return lock, err
+		}
+		if tries == 20 {
+			return nil, errors.New("a chatd works on this PostgreSQL database; stop it, or name another one")
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // in is a URL as people may see it, or the server's name where that is nothing.

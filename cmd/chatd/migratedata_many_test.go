@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -52,22 +53,28 @@ func TestManyMessagesAreMovedInLittleMemory(t *testing.T) {
 	grow(t, p.dir, moveMessages, rooms)
 	args := place.moving(p.dir)
 
-	// Cut off on the way of the messages.
-	cmd, out := command(t.Context(), args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	// Cut off twice on the way of the messages: asked to end, and killed.
 	to := sqldb.Config{URL: place.url()}
-	await(t, 2*time.Minute, "that some messages are copied", func() bool { return rowsOf(t, to, "chat_message") > 0 })
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	before := rowsOf(t, to, "chat_message")
-	if before >= moveMessages {
-		t.Errorf("all were copied before the kill:\n%s", out)
+	var before int64
+	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		cmd, out := command(t.Context(), args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, 2*time.Minute, "that some messages are copied", func() bool { return rowsOf(t, to, "chat_message") > before })
+		_ = cmd.Process.Signal(how)
+		_ = cmd.Wait()
+		if before = rowsOf(t, to, "chat_message"); before >= moveMessages {
+			t.Fatalf("all were copied before the %s:\n%s", how, out)
+		}
+		if how == syscall.SIGTERM {
+			_, line, _ := strings.Cut(out.String(), "chatd: ")
+			says(t, line, "migrate-data: interrupted; run it again")
+		}
 	}
 
 	begin := time.Now()
-	cmd, out = command(t.Context(), args...)
+	cmd, out := command(t.Context(), args...)
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -113,8 +113,12 @@ func TestACopyBelongsToOneDirectoryAndItsSettings(t *testing.T) {
 	says(t, doesNot(t, append([]string{"serve", "--data-dir", dirs[0]}, to...)...), "unfinished copy")
 	says(t, doesNot(t, elsewhere.moving(dirs[0])...), "was moved to")
 	says(t, does(t, to.moving(dirs[0])...), "nothing is left to do")
-	change(t, unfinished, `UPDATE move_state SET parts = 'auth,user,relay'`)
-	says(t, doesNot(t, append([]string{"serve", "--data-dir", dirs[0]}, to...)...), "--mongo-url")
+	change(t, unfinished, `UPDATE move_state SET parts = 'auth,user,relay|chat'`)
+	for _, args := range [][]string{append([]string{"serve", "--data-dir", dirs[0]}, to...), to.moving(dirs[0])} {
+		says(t, doesNot(t, args...), "its conversations are in MongoDB; give --mongo-url")
+	}
+	change(t, unfinished, `UPDATE move_state SET parts = 'auth|'`) // by a version with fewer sets
+	says(t, does(t, to.moving(dirs[0])...), "nothing is left to do")
 
 	// One that was begun elsewhere may be given up, but not the other way round.
 	does(t, elsewhere.moving(dirs[1])...)

@@ -204,8 +204,8 @@ func fill[T any](
 		if len(batch) == 0 {
 			return nil
 		}
-		if _, err := to.InsertMany(ctx, batch, options.InsertMany().SetOrdered(true)); err != nil {
-			return fmt.Errorf("fill %s: %w", to.Name(), mongodb.Translate(err))
+		if err := insertOn(ctx, to, batch); err != nil {
+			return fmt.Errorf("fill %s: %w", to.Name(), err)
 		}
 		told(len(batch))
 		batch, size = batch[:0], 0
@@ -223,6 +223,21 @@ func fill[T any](
 		}
 	}
 	return flush()
+}
+
+// insertOn inserts documents in their order, but for those that are there: the
+// server may go on for a moment with what a copy that was killed has sent.
+// Whether they are the same is found by comparing.
+func insertOn(ctx context.Context, to *mongo.Collection, of []any) error {
+	for len(of) > 0 {
+		_, err := to.InsertMany(ctx, of, options.InsertMany().SetOrdered(true))
+		failed, ok := errors.AsType[mongo.BulkWriteException](err)
+		if !ok || failed.WriteConcernError != nil || len(failed.WriteErrors) != 1 || !failed.WriteErrors[0].HasErrorCode(11000) {
+			return mongodb.Translate(err)
+		}
+		of = of[failed.WriteErrors[0].Index+1:]
+	}
+	return nil
 }
 
 // Finish lets the database be used.

@@ -111,6 +111,31 @@ func TestAFillThatIsCutOffGoesOn(t *testing.T) {
 	}
 }
 
+// The server goes on for a moment with what a killed client has sent.
+func TestAFillPassesOverWhatHasComeMeanwhile(t *testing.T) {
+	t.Parallel()
+	db := mongodbtest.New(t)
+	_, archive, _ := populated(t, 6, 10)
+	filler := chatmongo.NewFiller(db, chatmongo.FillConfig{Batch: 10})
+	if err := filler.Claim(t.Context(), "copy", false); err != nil {
+		t.Fatal(err)
+	}
+	err := filler.Fill(t.Context(), archive, func(part string, _ int) {
+		if part != chat.PartJournal {
+			return
+		}
+		if err := chatmongo.NewFiller(db, chatmongo.FillConfig{Batch: 15}).Fill(t.Context(), archive, nobody); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chat.CompareArchives(t.Context(), archive, chatmongo.NewArchive(db), nobody); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestADatabaseWithSomethingInItIsNotFilled(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, db *mongodb.DB) (copied string, resume bool){

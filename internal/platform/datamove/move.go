@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +84,29 @@ func Check(ctx context.Context, db *sqldb.DB, sets []string) error {
 	return sameParts(c, sets)
 }
 
+// sameParts wants all sets that were copied here among those that are wanted
+// here, and none that were copied to documents. Sets of later versions are
+// neither.
 func sameParts(c *sqlmove.Claim, sets []string) error {
-	if c.Parts != strings.Join(sets, ",") {
-		return ErrElsewhere
+	here, documents, _ := strings.Cut(c.Parts, "|")
+	for set := range strings.SplitSeq(here, ",") {
+		if !slices.Contains(sets, set) {
+			return ErrElsewhere
+		}
+	}
+	for set := range strings.SplitSeq(documents, ",") {
+		if slices.Contains(sets, set) {
+			return ErrElsewhere
+		}
 	}
 	return nil
+}
+
+// parts are the sets that come to the database, and behind them those that
+// come to the documents.
+func (m *mover) parts() string {
+	rest := slices.DeleteFunc(slices.Clone(m.All), func(set string) bool { return slices.Contains(m.Sets, set) })
+	return strings.Join(m.Sets, ",") + "|" + strings.Join(rest, ",")
 }
 
 // mover is one Run.
@@ -185,7 +204,7 @@ func (m *mover) beginAnew(ctx context.Context, mark *datadir.Move) error {
 	}
 	next := *mark
 	next.To, next.Begun = m.Name, time.Now().UTC().Truncate(time.Second)
-	m.claim = sqlmove.Claim{Copy: mark.Copy, Target: rand.Text(), Parts: strings.Join(m.Sets, ",")}
+	m.claim = sqlmove.Claim{Copy: mark.Copy, Target: rand.Text(), Parts: m.parts()}
 	fresh, drop, err := m.freshTables(ctx)
 	if err != nil {
 		return err

@@ -55,6 +55,17 @@ func Claimed(ctx context.Context, db *sqldb.DB) (*Claim, error) {
 	return &c, nil
 }
 
+// holdClaim makes a commit wait for those before it that hold the claim, be
+// they of another process.
+func holdClaim(ctx context.Context, tx *sqldb.Tx, on sqldb.Engine) error {
+	text := "SELECT id FROM move_state WHERE id = 1"
+	if on == sqldb.PostgreSQL {
+		text += " FOR UPDATE"
+	}
+	var id int
+	return tx.QueryRow(ctx, text).Scan(&id)
+}
+
 // Put writes the claim of a new copy, or of one that had only Begun. files are
 // those of Set.
 func Put(ctx context.Context, db *sqldb.DB, files fs.FS, c Claim) error {

@@ -22,8 +22,13 @@ func Rows(ctx context.Context, db *sqldb.DB, t Table) (n int64, err error) {
 
 // Copy brings a table's rows over, those after the target's last one: all when
 // it is empty, none when it has been called before to its end. Each batch is
-// one commit. told hears of the rows in each, after it.
+// one commit that holds the target's claim. told hears of the rows in each,
+// after it.
 func Copy(ctx context.Context, from, to *sqldb.DB, t Table, told func(rows int)) error {
+	// A batch of a copy that was killed may still be on its way in the server.
+	if err := to.Lane("move").Write(ctx, func(tx *sqldb.Tx) error { return holdClaim(ctx, tx, to.Engine()) }); err != nil {
+		return fmt.Errorf("hold the claim: %w", err)
+	}
 	after, err := last(ctx, to, t)
 	if err != nil {
 		return err
@@ -38,7 +43,12 @@ func Copy(ctx context.Context, from, to *sqldb.DB, t Table, told func(rows int))
 			if p.err != nil {
 				return p.err
 			}
-			err := to.Lane("move").Write(ctx, func(tx *sqldb.Tx) error { return tx.CopyIn(ctx, t.Name, columns, p.rows) })
+			err := to.Lane("move").Write(ctx, func(tx *sqldb.Tx) error {
+				if err := holdClaim(ctx, tx, to.Engine()); err != nil {
+					return err
+				}
+				return tx.CopyIn(ctx, t.Name, columns, p.rows)
+			})
 			if err != nil {
 				return fmt.Errorf("write %s: %w", t.Name, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqldb/sqldbtest"
@@ -90,6 +91,9 @@ func source(t testing.TB) (*sqldb.DB, []sqlmove.Table) {
 
 func copyAll(t testing.TB, from, to *sqldb.DB, tables []sqlmove.Table) (rows int) {
 	t.Helper()
+	if err := sqlmove.Put(t.Context(), to, migrations.FS(sqlmove.Set), sqlmove.Claim{Copy: "copy"}); err != nil {
+		t.Fatal(err)
+	}
 	for _, table := range tables {
 		if err := sqlmove.Copy(t.Context(), from, to, table, func(n int) { rows += n }); err != nil {
 			t.Fatal(err)
@@ -155,6 +159,40 @@ func TestACopyThatWasCutOffGoesOnWhereItWas(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The server goes on for a moment with what a killed client has sent.
+func TestACopyWaitsForWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	from, tables := source(t)
+	url := sqldbtest.PostgresURL(t)
+	killed, to := sqldbtest.Open(t, sqldb.Config{URL: url}), sqldbtest.Open(t, sqldb.Config{URL: url})
+	makeTables(t, to)
+	copyAll(t, from, to, tables[:1])
+	held, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- killed.Lane("move").Write(t.Context(), func(tx *sqldb.Tx) error {
+			var id int
+			if err := tx.QueryRow(t.Context(), "SELECT id FROM move_state WHERE id = 1 FOR UPDATE").Scan(&id); err != nil {
+				return err
+			}
+			close(held)
+			<-end
+			_, err := tx.Exec(t.Context(), `INSERT INTO x_animal VALUES ($1, '	\N', 6, 'note')`, []byte{0, 0xff, 1})
+			return err
+		})
+	}()
+	<-held
+	time.AfterFunc(100*time.Millisecond, func() { close(end) })
+	if err := sqlmove.Copy(t.Context(), from, to, tables[1], func(int) {}); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := sqlmove.Compare(t.Context(), from, to, tables[1], func(int) {}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestEveryDifferenceIsFoundAndNamed(t *testing.T) {
