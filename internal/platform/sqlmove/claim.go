@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,22 +106,34 @@ func Empty(ctx context.Context, db, fresh *sqldb.DB, sets []string) error {
 		if err != nil {
 			return err
 		}
-		seeded := false
-		for _, t := range known {
-			if n == 0 || t.Name != name {
-				continue
-			}
-			if _, err := Compare(ctx, fresh, db, t, func(int) {}); err != nil && !errors.Is(err, ErrDiffers) {
-				return err
-			} else if err == nil {
-				seeded = true
-			}
+		if n == 0 {
+			continue
 		}
-		if n > 0 && !seeded {
-			return fmt.Errorf("%w: it has %d rows in %s", ErrNotEmpty, n, name)
+		if err := sameAsFresh(ctx, db, fresh, known, name, n); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sameAsFresh wants the n rows of a table to be those of a fresh database.
+func sameAsFresh(ctx context.Context, db, fresh *sqldb.DB, known []Table, name string, n int64) error {
+	notEmpty := fmt.Errorf("%w: it has %d rows in %s", ErrNotEmpty, n, name)
+	i := slices.IndexFunc(known, func(t Table) bool { return t.Name == name })
+	if i < 0 {
+		return notEmpty
+	}
+	seeds, err := Rows(ctx, fresh, known[i])
+	if err != nil {
+		return err
+	}
+	if n > seeds {
+		return notEmpty
+	}
+	if _, err = Compare(ctx, fresh, db, known[i], func(int) {}); errors.Is(err, ErrDiffers) {
+		return notEmpty
+	}
+	return err
 }
 
 // existing returns the names of the tables of some sets.
