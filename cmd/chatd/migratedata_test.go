@@ -342,33 +342,48 @@ func TestACopyThatIsKilledGoesOnAndIsNotServedBefore(t *testing.T) {
 	if err := os.CopyFS(whole, os.DirFS(p.dir)); err != nil {
 		t.Fatal(err)
 	}
-	onEachPlace(t, func(t *testing.T, to place) {
-		dir := filepath.Join(t.TempDir(), "data")
-		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
-			t.Fatal(err)
-		}
-		makePrivate(t, dir)
-		for n := range 4 { // before or at the beginning
-			killedAt(t, dir, time.Duration(n)*40*time.Millisecond, to.moving(dir)...)
-		}
-		for _, line := range rand.Perm(moveLines)[:moveKills] {
-			if !killedAfter(t, line+1, to.moving(dir)...) {
-				t.Fatalf("there is no line %d:\n%s", line+1, does(t, to.moving(dir)...))
+	for name, mongo := range map[string]bool{"postgres": false, "postgres and mongo": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kills := 0
+			for round := 1; kills < moveKills; round++ {
+				dir, to := filepath.Join(t.TempDir(), "data"), toPlace(t, mongo)
+				if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+					t.Fatal(err)
+				}
+				makePrivate(t, dir)
+				n := killMoves(t, dir, to, moveKills-kills)
+				kills += n
+				says(t, strings.ToLower(does(t, to.moving(dir)...)), "moved")
+				q := startProgramIn(t, dir, append(slices.Clone(unlimited), to...)...)
+				mustBeTheSame(t, c.answers(t, q), want)
+				q.kill()
+				if t.Logf("round %d: %d kills on the way", round, n); round == 20 {
+					t.Fatalf("only %d kills were on the way", kills)
+				}
 			}
-			if strings.Contains(marked(t, dir), `"done"`) {
-				t.Fatalf("all was done after line %d", line+1)
-			}
-			says(t, mustRefuse(t, freeAddr(t), dir), "is being moved to", "migrate-data", "--undo")
-			says(t, mustRefuse(t, freeAddr(t), filepath.Join(t.TempDir(), "data"), to...), "unfinished copy", "migrate-data")
-		}
-		says(t, does(t, to.moving(dir)...), "Going on with the copy of", "Moved")
-		q := startProgramIn(t, dir, append(slices.Clone(unlimited), to...)...)
-		mustBeTheSame(t, c.answers(t, q), want)
-	})
+		})
+	}
 }
 
-// moveLines is how many lines a copy says at least before it is done.
-const moveLines = 26
+// killMoves kills a copy again and again, a few times at its beginning, then at
+// most times further on, and says how often it was on the way then: neither
+// side may be served after that. It ends when all has been done nevertheless.
+func killMoves(t testing.TB, dir string, to place, most int) (kills int) {
+	t.Helper()
+	for n := range 4 {
+		killedAt(t, dir, time.Duration(n)*40*time.Millisecond, to.moving(dir)...)
+	}
+	for kills < most {
+		if !killedAfter(t, 1+rand.N(26), to.moving(dir)...) || strings.Contains(marked(t, dir), `"done"`) {
+			return kills
+		}
+		kills++
+		says(t, mustRefuse(t, freeAddr(t), dir), "is being moved to", "migrate-data", "--undo")
+		says(t, mustRefuse(t, freeAddr(t), filepath.Join(t.TempDir(), "data"), to...), "unfinished copy", "migrate-data")
+	}
+	return kills
+}
 
 // killedAfter runs a command and kills it when it has said so many lines, or a
 // moment later.
