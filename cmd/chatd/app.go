@@ -19,6 +19,7 @@ import (
 
 	"chatd/internal/auth/authredis"
 	"chatd/internal/platform/bus"
+	"chatd/internal/platform/bus/kafkabus"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/lifecycle"
@@ -53,6 +54,9 @@ const ballast = 64 << 20
 
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, cfg Config, out io.Writer) error {
+	if err := probeKafka(ctx, cfg); err != nil { // before anything is changed elsewhere
+		return err
+	}
 	a, err := build(ctx, cfg, out)
 	if err != nil {
 		return err
@@ -113,10 +117,10 @@ func (a *app) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	a.ended = newEnded(a.contexts, a.redis, a.log)
-	if err := join(a.cfg, a.bus, a.contexts); err != nil {
+	if err := (hearers{a.contexts.user.Handle, a.contexts.chat.Hear}).join(a.cfg, a.bus); err != nil {
 		return err
 	}
-	a.relays = newRelays(a.cfg, a.stores, a.bus, a.log)
+	a.relays = newRelays(a.cfg, a.stores, a.bus, a.log, registry)
 	if a.engine, err = newEngine(a.contexts.parts(), graphQL(a.cfg, a.log)); err != nil {
 		return err
 	}
@@ -128,6 +132,9 @@ func (a *app) assemble(ctx context.Context) (err error) {
 	a.health.Add("delivery", func(context.Context) error { return a.contexts.chat.Healthy() })
 	if a.redis != nil {
 		a.health.AddOptional("redis", a.redis.Health)
+	}
+	if kafka, ok := a.bus.(*kafkabus.Bus); ok {
+		a.health.AddOptional("kafka", func(context.Context) error { return kafka.Healthy() })
 	}
 	f := &face{
 		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,

@@ -53,6 +53,7 @@ var owners = map[string][]string{
 	"github.com/google/uuid":              {"platform/ids"},
 	"github.com/mattn/go-isatty":          {"platform/zlog", "cmd"},
 	"go.uber.org/goleak":                  {"tests"},
+	"github.com/Shopify/toxiproxy":        {"tests"},
 	"github.com/rs/zerolog":               {"any"},
 	"github.com/hashicorp/golang-lru":     {"any"},
 	"golang.org/x/sync":                   {"any"},

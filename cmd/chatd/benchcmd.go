@@ -12,7 +12,7 @@ import (
 // benchCmd is the command line of `chatd bench`; internal/platform/loadgen
 // does the work and has the bounds.
 type benchCmd struct {
-	URL        string        `name:"url" default:"http://127.0.0.1:4000" help:"The chatd to put load on; start it with --rate-limits off."`
+	URLs       []string      `name:"url" default:"http://127.0.0.1:4000" help:"The chatd to put load on; start it with --rate-limits off. Several nodes of one: with commas."`
 	PID        int           `name:"pid" help:"Its process, to measure CPU and memory; found by the port when it runs here."`
 	JSON       bool          `name:"json" help:"Print one line of JSON instead of a table."`
 	Timeout    time.Duration `default:"10m" help:"End the run after that, with what there is."`
@@ -62,7 +62,7 @@ func (b *benchCmd) scenario(command string) loadgen.Scenario {
 func (b *benchCmd) run(ctx context.Context, command string, out io.Writer) error {
 	ctx, stop := context.WithTimeout(ctx, b.Timeout)
 	defer stop()
-	cfg := loadgen.Config{URL: b.URL, PID: b.PID, PerAccount: b.PerAccount, TextSize: b.TextSize, Warmup: b.Warmup}
+	cfg := loadgen.Config{URLs: b.URLs, PID: b.PID, PerAccount: b.PerAccount, TextSize: b.TextSize, Warmup: b.Warmup}
 	if command == "bench idle" {
 		cfg.Warmup = 0 // the first message comes after the hold
 	}

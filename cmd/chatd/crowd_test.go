@@ -73,9 +73,19 @@ func (c *crowd) hush() {
 	c.writing.Wait()
 }
 
-// settle retries what has no answer and waits until the followers, whose
-// connections last from now on, have what is stored. Then it ends them and judges.
+// settle ends the crowd and judges.
 func (c *crowd) settle(t testing.TB) verdict {
+	t.Helper()
+	stored, lists := c.end(t)
+	v := judge(c.log, stored, lists)
+	mustBeClean(t, v)
+	return v
+}
+
+// end retries what has no answer and waits until the followers, whose
+// connections last from now on, have what is stored. Then it ends them, and
+// returns what is stored and what they have.
+func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string][][]message) {
 	t.Helper()
 	c.hush()
 	c.calm.Store(true)
@@ -92,13 +102,13 @@ func (c *crowd) settle(t testing.TB) verdict {
 	}
 	retrying.Wait()
 	differ := differing.Load()
-	stored := c.p.histories(t, c.people[0], c.rooms)
+	stored = c.p.histories(t, c.people[0], c.rooms)
 	for i, f := range c.followers {
 		await(t, 30*time.Second, fmt.Sprintf("follower %d has all", i), func() bool { return f.has(stored) })
 	}
 	c.gone()
 	c.following.Wait()
-	lists := map[string][][]message{}
+	lists = map[string][][]message{}
 	resets := 0
 	for _, f := range c.followers {
 		resets += f.resets
@@ -109,7 +119,5 @@ func (c *crowd) settle(t testing.TB) verdict {
 	if differ != 0 || resets != 0 {
 		t.Errorf("%d retries told another message, %d streams were reset", differ, resets)
 	}
-	v := judge(c.log, stored, lists)
-	mustBeClean(t, v)
-	return v
+	return stored, lists
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,9 @@ type program struct {
 	addr string   // host:port of the main listener
 	args []string // beside --listen and --data-dir
 	env  []string // beside the tests' own
+	// exe is another build of the program than the test binary, and clock the
+	// file that sets its clock; see clock_test.go.
+	exe, clock string
 	// Other nodes of the same server; clients that connect take any.
 	peers []*program
 	cmd   *exec.Cmd
@@ -97,7 +101,7 @@ func (p *program) launch(t testing.TB) {
 	}
 	defer log.Close()
 	args := append([]string{"serve", "--listen", p.addr, "--data-dir", p.dir}, p.args...)
-	p.cmd = exec.Command(os.Args[0], args...) // outlives what starts it; kill ends it
+	p.cmd = exec.Command(cmp.Or(p.exe, os.Args[0]), args...) // outlives what starts it; kill ends it
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -149,6 +153,9 @@ func (p *program) ready(within time.Duration) error {
 
 // kill ends the process at once, as a power cut of the process alone.
 func (p *program) kill() {
+	if p.cmd == nil {
+		return // it was not started
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
 	<-p.done
 }

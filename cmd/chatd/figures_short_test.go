@@ -29,7 +29,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 40, 10, 40
 
-	outages = 1
+	outages    = 1
+	outageTime = time.Second
 
 	diskBytes, diskRounds = 24 << 20, 1
 
@@ -48,6 +49,23 @@ const (
 	moveKills    = 4
 	moveMessages = 40_000
 	moveMemory   = 400 << 20 // bytes; the race detector takes most of it
+
+	kafkaKills, kafkaDown, kafkaWriters = 1, 8 * time.Second, 3
+
+	orderTime = 2 * time.Second
+	nodeHops  = 8
+
+	cutTime   = 3 * time.Second
+	cutRounds = 6
+
+	stormClients, stormPeople, stormRoom, stormWaves = 300, 9, 4, 2
+	stormPause                                       = 20 * time.Millisecond
+
+	sessionRounds, guessRounds = 4, 2
+
+	clockTime = 2 * time.Second
+
+	redisHang = time.Second
 )
 
 // moveTarget is what many messages are moved to: a PostgreSQL that does not

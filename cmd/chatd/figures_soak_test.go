@@ -28,7 +28,8 @@ const (
 
 	retryKeys, keyCopies, cutAnswers = 1_000, 20, 200
 
-	outages = 5
+	outages    = 5
+	outageTime = 30 * time.Second
 
 	diskBytes, diskRounds = 96 << 20, 5
 
@@ -47,6 +48,23 @@ const (
 	moveKills    = 26
 	moveMessages = 1_000_000
 	moveMemory   = 160 << 20
+
+	kafkaKills, kafkaDown, kafkaWriters = 3, time.Minute, 6 // about 200 messages a second
+
+	orderTime = 20 * time.Second
+	nodeHops  = 100
+
+	cutTime   = 20 * time.Second
+	cutRounds = 60
+
+	stormClients, stormPeople, stormRoom, stormWaves = 10_000, 501, 25, 5
+	stormPause                                       = 100 * time.Millisecond
+
+	sessionRounds, guessRounds = 100, 50
+
+	clockTime = time.Minute
+
+	redisHang = 60 * time.Second
 )
 
 // moveTarget is what many messages are moved to: a PostgreSQL that syncs.

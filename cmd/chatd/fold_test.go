@@ -336,7 +336,14 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: DeleteMessageInput!) { deleteMessage(input: $i) { message { id } } }`, vars("id", own.ID))
 	case dice < 80:
 		do(`mutation($i: MarkReadInput!) { markRead(input: $i) { conversation { id } } }`, vars("conversationId", room, "seq", seq))
-	case dice < 92:
+	case dice < 83:
+		do(`mutation($i: SetMemberRoleInput!) { setMemberRole(input: $i) { conversation { id } } }`,
+			vars("conversationId", room, "userId", other.id, "role", roleOrder[1+seq%2]))
+	case dice < 85:
+		do(`mutation($i: RemoveMemberInput!) { removeMember(input: $i) { conversation { id } } }`, vars("conversationId", room, "userId", other.id))
+	case dice < 87:
+		do(`mutation($i: TransferOwnershipInput!) { transferOwnership(input: $i) { conversation { id } } }`, vars("conversationId", room, "userId", other.id))
+	case dice < 94:
 		do(`mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", room, "userIds", []string{other.id}))
 	default:
 		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))

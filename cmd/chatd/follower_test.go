@@ -28,20 +28,25 @@ type follower struct {
 	who   person
 	rooms []string
 	how   following
-	start string // a cursor from before the first message
+	start string        // a cursor from before the first message
+	next  func() string // the address of the next connection; any node's
 
 	mu     sync.Mutex
 	lists  map[string][]message
 	cursor string
 	resets int
-	closes map[int]int // how often by close code
-	cuts   int
+	// caughtUp is how often the replay of a resumed stream has ended.
+	caughtUp int
+	// refusals are the errors that subscriptions ended with.
+	refusals []string
+	closes   map[int]int // how often by close code
+	cuts     int
 }
 
 func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
 	return &follower{
 		p: p, who: who, rooms: rooms, how: how, start: cursor, cursor: cursor,
-		lists: map[string][]message{}, closes: map[int]int{},
+		lists: map[string][]message{}, closes: map[int]int{}, next: p.anyWS,
 	}
 }
 
@@ -49,7 +54,7 @@ func follow(p *program, who person, rooms []string, how following, cursor string
 // until the server ends it.
 func (f *follower) run(ctx context.Context, last func() time.Duration) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, f.p.anyWS(), f.init())
+		c, err := wsclient.Dial(ctx, f.next(), f.init())
 		if err != nil {
 			pause(ctx, 20*time.Millisecond)
 			continue
@@ -69,6 +74,13 @@ func (f *follower) run(ctx context.Context, last func() time.Duration) {
 		f.cuts++
 		f.mu.Unlock()
 	}
+}
+
+// hops is how many connections have ended.
+func (f *follower) hops() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cuts
 }
 
 func forEver() time.Duration { return time.Hour }
@@ -170,6 +182,11 @@ func (f *follower) event(e wsclient.Event) {
 			}
 		}
 	}
+	if e.Kind == wsclient.Error {
+		f.mu.Lock()
+		f.refusals = append(f.refusals, string(e.Payload))
+		f.mu.Unlock()
+	}
 	if e.Kind != wsclient.Next || json.Unmarshal(e.Payload, &d) != nil || d.Data == nil {
 		return
 	}
@@ -180,6 +197,8 @@ func (f *follower) event(e wsclient.Event) {
 	switch ev.Type {
 	case "Reset":
 		f.resets++
+	case "CaughtUp":
+		f.caughtUp++
 	case "MessageAdded":
 		for i, room := range f.rooms {
 			if room == ev.Message.ConversationID && (f.how == byCursor || i%2 == 0) {

@@ -209,12 +209,17 @@ type writer struct {
 	next  int
 	pause time.Duration // between two sends; 0 is full speed
 	text  string        // put behind what makes the text unique
+	at    *program      // where it sends; nil: at any node of p
 }
 
 // run sends over sockets until ctx ends, connecting again when one is lost.
 func (w *writer) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, err := wsclient.Dial(ctx, w.p.anyWS(), vars("authorization", "Bearer "+w.who.token))
+		address := w.p.anyWS()
+		if w.at != nil {
+			address = w.at.ws()
+		}
+		c, err := wsclient.Dial(ctx, address, vars("authorization", "Bearer "+w.who.token))
 		if err != nil {
 			pause(ctx, 10*time.Millisecond)
 			continue
@@ -274,6 +279,10 @@ func (w *writer) retry(t testing.TB, tries []*sent) (differ int) {
 			continue
 		}
 		m, err := w.p.send(t.Context(), w.who, s.room, s.text, s.key())
+		for again := 0; codeOf(err) == "UNAVAILABLE" && again < 5; again++ { // as a client does
+			pause(t.Context(), 200*time.Millisecond)
+			m, err = w.p.send(t.Context(), w.who, s.room, s.text, s.key())
+		}
 		if err != nil {
 			t.Errorf("retry of %s: %v", s.text, err)
 			return differ

@@ -32,7 +32,7 @@ func grow(t testing.TB, dir string, messages, rooms int) {
 			WHERE user_id = (SELECT creator FROM chat_conversation WHERE id = conversation)`, each),
 		fmt.Sprintf(`UPDATE chat_position SET pos = pos + %d`, messages),
 	} {
-		change(t, cfg, text)
+		alter(t, cfg, text)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"chatd/internal/platform/sqlmove"
 )
 
-// change runs a statement in a database.
-func change(t testing.TB, cfg sqldb.Config, text string) {
+// alter runs a statement in a database.
+func alter(t testing.TB, cfg sqldb.Config, text string) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), cfg)
 	if err != nil {
@@ -93,7 +93,7 @@ func makeWithoutChat(t testing.TB, dir string) {
 	t.Helper()
 	does(t, "migrate", "--data-dir", dir)
 	for _, table := range []string{"chat_change", "chat_message", "chat_member", "chat_conversation", "chat_position", "chat_migrations"} {
-		change(t, sqldb.Config{Path: filepath.Join(dir, databaseFile)}, "DROP TABLE "+table)
+		alter(t, sqldb.Config{Path: filepath.Join(dir, databaseFile)}, "DROP TABLE "+table)
 	}
 }
 
@@ -108,16 +108,16 @@ func TestACopyBelongsToOneDirectoryAndItsSettings(t *testing.T) {
 	does(t, to.moving(dirs[0])...)
 	says(t, doesNot(t, to.moving(dirs[1])...), "not empty", "another copy")
 	unfinished := sqldb.Config{URL: to.url()}
-	change(t, unfinished, `UPDATE move_state SET state = 'COPYING'`)
+	alter(t, unfinished, `UPDATE move_state SET state = 'COPYING'`)
 	says(t, doesNot(t, to.moving(dirs[1])...), "not empty", "another copy")
 	says(t, doesNot(t, append([]string{"serve", "--data-dir", dirs[0]}, to...)...), "unfinished copy")
 	says(t, doesNot(t, elsewhere.moving(dirs[0])...), "was moved to")
 	says(t, does(t, to.moving(dirs[0])...), "nothing is left to do")
-	change(t, unfinished, `UPDATE move_state SET parts = 'auth,user,relay|chat'`)
+	alter(t, unfinished, `UPDATE move_state SET parts = 'auth,user,relay|chat'`)
 	for _, args := range [][]string{append([]string{"serve", "--data-dir", dirs[0]}, to...), to.moving(dirs[0])} {
 		says(t, doesNot(t, args...), "its conversations are in MongoDB; give --mongo-url")
 	}
-	change(t, unfinished, `UPDATE move_state SET parts = 'auth|'`) // by a version with fewer sets
+	alter(t, unfinished, `UPDATE move_state SET parts = 'auth|'`) // by a version with fewer sets
 	says(t, does(t, to.moving(dirs[0])...), "nothing is left to do")
 
 	// One that was begun elsewhere may be given up, but not the other way round.
@@ -151,7 +151,7 @@ func TestAChangedRowInTheTargetIsFoundAndNotServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	unfinish := func() {
-		change(t, db, `UPDATE move_state SET state = 'COPYING'`)
+		alter(t, db, `UPDATE move_state SET state = 'COPYING'`)
 		text, _, done := strings.Cut(marked(t, p.dir), `,"target"`)
 		if !done {
 			return
@@ -167,7 +167,7 @@ func TestAChangedRowInTheTargetIsFoundAndNotServed(t *testing.T) {
 		{`UPDATE relay_positions SET pos = pos + 1`, `UPDATE relay_positions SET pos = pos - 1`, "relay_positions"},
 	} {
 		unfinish()
-		change(t, db, c1.do)
+		alter(t, db, c1.do)
 		cmd, out := command(t.Context(), to.moving(p.dir)...)
 		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 1 {
 			t.Fatalf("%s went unnoticed: %v", c1.do, err)
@@ -175,7 +175,7 @@ func TestAChangedRowInTheTargetIsFoundAndNotServed(t *testing.T) {
 		_, line, _ := strings.Cut(out.String(), "chatd: ")
 		says(t, line, "migrate-data: compare "+c1.want+": the two sides differ", "--undo")
 		says(t, mustRefuse(t, freeAddr(t), p.dir, to...), "unfinished copy")
-		change(t, db, c1.undo)
+		alter(t, db, c1.undo)
 	}
 	says(t, does(t, to.moving(p.dir)...), "Moved")
 	q := startProgramIn(t, p.dir, append(slices.Clone(unlimited), to...)...)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,20 +16,59 @@ import (
 	"chatd/internal/platform/wsgql/wsclient"
 )
 
+// sharedSecret is what nodes of one server have in common.
+const sharedSecret = "CHATD_SECRET=the secret that all nodes of this test have"
+
 // startNodes starts several nodes on one PostgreSQL and one Kafka. The first
 // has the others as its peers.
 func startNodes(t testing.TB, n int, args ...string) []*program {
 	t.Helper()
-	args = append(onPostgres(t), append(args, "--kafka-brokers", strings.Join(kafkabustest.Brokers(t), ","))...)
+	return startNodesWith(t, n, append(onPostgres(t), args...), kafkaOf(t))
+}
+
+// startNodesOn is startNodes on brokers that are there.
+func startNodesOn(t testing.TB, n int, brokers []string, args ...string) []*program {
+	t.Helper()
+	return startNodesWith(t, n, append(onPostgres(t), args...), func(int) []string {
+		return []string{"--kafka-brokers", strings.Join(brokers, ",")}
+	})
+}
+
+// startNodesWith is startNodes with arguments that all nodes have, and such of
+// each.
+func startNodesWith(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
+	nodes := makeNodes(t, n, args, own)
+	for _, p := range nodes {
+		p.start(t)
+	}
+	return nodes
+}
+
+// kafkaOf gives all nodes the same brokers.
+func kafkaOf(t testing.TB) func(node int) []string {
+	t.Helper()
+	brokers := strings.Join(kafkabustest.Brokers(t), ",")
+	return func(int) []string { return []string{"--kafka-brokers", brokers} }
+}
+
+// makeNodes makes nodes that are to be started.
+func makeNodes(t testing.TB, n int, args []string, own func(node int) []string) []*program {
+	t.Helper()
 	nodes := make([]*program, n)
 	for i := range nodes {
 		p := &program{
-			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: args,
-			env: []string{"CHATD_SECRET=the secret that all nodes of this test have"},
+			dir: filepath.Join(t.TempDir(), "data"), addr: freeAddr(t), args: slices.Concat(args, own(i)),
+			env: []string{sharedSecret},
 		}
 		nodes[i] = p
-		p.start(t)
-		t.Cleanup(p.kill)
+		t.Cleanup(func() {
+			p.kill()
+			if t.Failed() {
+				b, _ := os.ReadFile(p.logFile())
+				t.Logf("the log of node %d:\n%s", i, b[max(0, len(b)-4000):])
+			}
+		})
 	}
 	nodes[0].peers = nodes[1:]
 	return nodes
@@ -35,7 +76,21 @@ func startNodes(t testing.TB, n int, args ...string) []*program {
 
 func TestSeveralNodesAreOneServer(t *testing.T) {
 	t.Parallel()
-	nodes := startNodes(t, 2)
+	t.Run("kfake", func(t *testing.T) {
+		t.Parallel()
+		oneServer(t, startNodes(t, 2))
+	})
+	t.Run("Apache Kafka", func(t *testing.T) {
+		t.Parallel()
+		oneServer(t, startNodesOn(t, 2, kafkabustest.Apache(t), "--kafka-prefix", kafkaPrefix()))
+	})
+}
+
+// kafkaPrefix is one that no other test has.
+func kafkaPrefix() string { return "test-" + strings.ToLower(crand.Text()) + "." }
+
+func oneServer(t *testing.T, nodes []*program) {
+	t.Helper()
 	here, there := nodes[0], nodes[1]
 	ada, bob := here.register(t, "ada"), here.register(t, "bob")
 	room := here.group(t, ada, bob)
@@ -121,6 +176,21 @@ func TestNodesThatAreKilledTakeNothingWithThem(t *testing.T) {
 	c.settle(t)
 }
 
+func TestANodeWithoutABusIsRefusedBesideNodesWithOne(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	database := nodes[0].args[:len(nodes[0].args)-2] // without the brokers
+	env := []string{"CHATD_SECRET=the secret that all nodes of this test have"}
+	says(t, mustRefuseWith(t, env, database...), "another chatd", "--kafka-brokers")
+	for _, p := range nodes {
+		p.kill()
+	}
+	lone := &program{dir: nodes[0].dir, addr: nodes[0].addr, args: database, env: env}
+	lone.start(t)
+	t.Cleanup(lone.kill)
+	says(t, mustRefuseWith(t, env, nodes[1].args...), "without --kafka-brokers")
+}
+
 func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -138,7 +208,7 @@ func TestNodesWithoutWhatTheyMustShareAreRefused(t *testing.T) {
 	}
 	begin := time.Now()
 	args := append(onPostgres(t), "--kafka-brokers", "127.0.0.1:1")
-	line := mustRefuseWith(t, []string{"CHATD_SECRET=the secret that all nodes of this test have"}, args...)
+	line := mustRefuseWith(t, []string{sharedSecret}, args...)
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("after %v", took)
 	}

@@ -55,6 +55,8 @@ func ownValues(own somewhere) func(operation) func(leaf) any {
 				return 1
 			case "Boolean":
 				return true
+			case "MemberRole":
+				return "MEMBER"
 			case "Time":
 				return "2040-01-01T00:00:00.000Z"
 			}

@@ -34,7 +34,7 @@ type stores struct {
 
 	several  bool // nodes may work on the database
 	claiming sync.Mutex
-	node     *sqldb.Lock // PostgreSQL without a bus between nodes: the only one; under claiming
+	node     *sqldb.Lock // PostgreSQL: alone, or shared by nodes with a bus between them; under claiming
 
 	auth   *authsql.Store
 	user   *usersql.Store
@@ -42,10 +42,13 @@ type stores struct {
 	relays *relaysql.Positions
 }
 
-// nodeLock is held by the only node on a PostgreSQL.
+// nodeLock is held by the only node on a PostgreSQL, or by all that have a bus.
 const nodeLock = "chatd node"
 
-var errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them: give each of them --kafka-brokers")
+var (
+	errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them: give each of them --kafka-brokers")
+	errLoneNode   = errors.New("a chatd without --kafka-brokers works on this PostgreSQL database; stop it, or give it --kafka-brokers too")
+)
 
 // openStores opens and migrates what the configuration names. Nothing stays
 // open after an error.
@@ -153,34 +156,37 @@ func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Err
 func (e oneLine) Unwrap() error { return e.error }
 
 // claim makes sure that a PostgreSQL's commits last, and that this is the only
-// node on it, unless they have a bus.
+// node on it, or that all of them have a bus.
 func (s *stores) claim(ctx context.Context, cfg Config) error {
 	if cfg.Data.Durability == "full" {
 		if err := s.db.CheckDurable(ctx); err != nil {
 			return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
 		}
 	}
-	if s.several = cfg.several(); s.several {
-		return nil
-	}
+	s.several = cfg.several()
 	return s.keepNode(ctx)
 }
 
-// keepNode makes sure that this is the only node: it takes the lock, at first
-// and again when the connection that held it has been lost. When another node
-// has taken it meanwhile, it is errSecondNode.
+// keepNode makes sure that this is the only node, or only among nodes with a
+// bus: it takes the lock, at first and again when the connection that held it
+// has been lost. When another node is in the way, it is errSecondNode or
+// errLoneNode.
 func (s *stores) keepNode(ctx context.Context) error {
 	s.claiming.Lock()
 	defer s.claiming.Unlock()
 	if s.node != nil && s.node.Check(ctx) == nil {
 		return nil
 	}
-	lock, ok, err := s.db.TryLock(ctx, nodeLock)
+	take, inTheWay := s.db.TryLock, errSecondNode
+	if s.several {
+		take, inTheWay = s.db.TryShare, errLoneNode
+	}
+	lock, ok, err := take(ctx, nodeLock)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return errSecondNode
+		return inTheWay
 	}
 	if s.node != nil {
 		s.node.Release()
@@ -206,7 +212,7 @@ func (s *stores) hold(cfg Config) error {
 
 // ping says whether the database answers and this node may still work on it.
 func (s *stores) ping(ctx context.Context) error {
-	if s.db.Engine() == sqldb.PostgreSQL && !s.several {
+	if s.db.Engine() == sqldb.PostgreSQL {
 		if err := s.keepNode(ctx); err != nil {
 			return err
 		}
@@ -246,6 +252,11 @@ func (s *stores) Collect(ch chan<- prometheus.Metric) {
 	tell(prometheus.CounterValue, "commits_total", "Transactions committed; each may hold the work of many callers.", float64(st.Commits))
 	tell(prometheus.CounterValue, "jobs_total", "Callers' pieces of work in the committed transactions.", float64(st.Jobs))
 	tell(prometheus.CounterValue, "failed_commits_total", "Transactions that could not be committed.", float64(st.Failed))
+	retries := st.Retries
+	if shared, ok := s.chat.(interface{ Overtaken() uint64 }); ok {
+		retries += shared.Overtaken()
+	}
+	tell(prometheus.CounterValue, "retries_total", "Transactions that were tried again because another, or another node, was quicker.", float64(retries))
 	tell(prometheus.GaugeValue, "queue_length", "Pieces of work that wait for a transaction.", float64(st.Queue))
 	tell(prometheus.GaugeValue, "connections", "Open database connections.", float64(st.Conns))
 	tell(prometheus.CounterValue, "read_waits_total", "Readers that had to wait for a connection.", float64(st.Waits))

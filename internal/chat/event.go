@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
 )
 
@@ -40,6 +41,8 @@ type Event struct {
 	Membership *Membership // MembershipChanged
 	Receipt    *Receipt    // ReceiptChanged
 	Typing     *Typing     // TypingChanged
+
+	told *bus.Envelope // has the rest of it, still encoded
 }
 
 // eventOverhead is about what an event takes encoded, beside its text.

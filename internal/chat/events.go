@@ -54,7 +54,7 @@ func publishedMessage(m *Message) chatv1.Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users}
+		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role)}
 	}
 	return out
 }
@@ -102,6 +102,25 @@ func heard(in bus.Envelope) (e *Event, node string, err error) {
 	}
 }
 
+// sketched is an event whose payload is not read before it must be: most nodes
+// have nobody who listens. False where that cannot wait.
+func sketched(in bus.Envelope) (*Event, bool) {
+	e := &Event{Pos: in.Pos, told: &in}
+	switch in.Name {
+	case chatv1.MessageAddedName:
+		e.Kind = MessageAdded
+	case chatv1.MessageChangedName:
+		e.Kind = MessageChanged
+	case chatv1.ReceiptChangedName:
+		e.Kind = ReceiptChanged
+	default:
+		return nil, false
+	}
+	var ok bool
+	e.Conversation, ok = ids.ParseConversation(in.Key)
+	return e, ok
+}
+
 func decoded[T any](in bus.Envelope) (v T, err error) {
 	err = json.Unmarshal(in.Payload, &v)
 	return v, err
@@ -118,7 +137,7 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users}
+		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role)}
 	}
 	return out
 }

@@ -266,8 +266,12 @@ func (s *Service) quick(e *Event) bool {
 }
 
 // dispatch hands one committed event to this node's listeners. It is called
-// in position order, never twice at once.
-func (s *Service) dispatch(e *Event) {
+// in position order, never twice at once. False says that the event is no good.
+func (s *Service) dispatch(e *Event) bool {
+	e, ok := s.whole(e)
+	if e == nil {
+		return ok
+	}
 	if e.Kind == MembershipChanged {
 		s.forget(e.Conversation, e.Membership.User)
 		if e.Membership.Change == Joined {
@@ -278,4 +282,5 @@ func (s *Service) dispatch(e *Event) {
 		s.viewers.join(u, e.Conversation, 0)
 	}
 	s.hub.Publish(e.Conversation, e)
+	return true
 }

@@ -130,7 +130,7 @@ func (s *Service) Leave(ctx context.Context, viewer ids.User, id ids.Conversatio
 // note is the system message of a membership change. Its text is for clients
 // that do not read the note; the sender is who acted.
 func (s *Service) note(id ids.Conversation, actor ids.User, c Change, users []ids.User, at time.Time) NewMessage {
-	text := "left"
+	text := map[Change]string{Left: "left", Removed: "removed one member", RoleSet: "changed one member's role"}[c]
 	if c == Joined {
 		text = "added one member"
 		if len(users) != 1 {

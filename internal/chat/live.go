@@ -69,7 +69,15 @@ func Broadcasts() []string { return []string{chatv1.Topic} }
 // block; what it does not understand comes from a newer version and is in the
 // journal.
 func (s *Service) Hear(in bus.Envelope) {
-	e, node, err := heard(in)
+	if in.Pos > 0 && s.tail.has(in.Pos) {
+		return // this node's own, or read already
+	}
+	e, ok := sketched(in)
+	var node string
+	var err error
+	if !ok {
+		e, node, err = heard(in)
+	}
 	switch {
 	case err != nil:
 		s.Log.Debug().Err(err).Str("name", in.Name).Msg("a broadcast is passed over")
@@ -78,4 +86,21 @@ func (s *Service) Hear(in bus.Envelope) {
 	case node != s.live.node:
 		s.strangers.set(standingKey{e.Conversation, e.Typing.User}, e.Typing.Typing)
 	}
+}
+
+// whole fills in an event of which only the sketch was made, where somebody
+// here listens; nil where nobody does. False says that it cannot be read.
+func (s *Service) whole(e *Event) (*Event, bool) {
+	switch {
+	case e.told == nil:
+		return e, true
+	case s.hub.Subscribers(e.Conversation) == 0:
+		return nil, true
+	}
+	full, _, err := heard(*e.told)
+	if err != nil {
+		s.Log.Warn().Err(err).Msg("a broadcast cannot be read")
+		return nil, false
+	}
+	return full, true
 }

@@ -37,6 +37,9 @@ const (
 	mayAdd
 	mayLeave
 	mayDeleteOthers
+	mayRemoveOthers // of a lower rank
+	maySetRoles     // of others
+	mayHandOver     // the ownership
 )
 
 // rights says at a glance who may do what in which kind of conversation.
@@ -52,6 +55,9 @@ var rights = map[Kind]map[right][]Role{
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
 		mayDeleteOthers: {Owner, Admin},
+		mayRemoveOthers: {Owner, Admin},
+		maySetRoles:     {Owner},
+		mayHandOver:     {Owner},
 	},
 	Channel: {
 		mayRead:         {Owner, Admin, Plain},
@@ -59,7 +65,36 @@ var rights = map[Kind]map[right][]Role{
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
 		mayDeleteOthers: {Owner, Admin},
+		mayRemoveOthers: {Owner, Admin},
+		maySetRoles:     {Owner},
+		mayHandOver:     {Owner},
 	},
+}
+
+// rank orders roles: who removes another must stand above him.
+func rank(r Role) int {
+	switch r {
+	case Owner:
+		return 3
+	case Admin:
+		return 2
+	case Plain:
+		return 1
+	default:
+		return 0
+	}
+}
+
+func mayRemove(v View, target Member) bool {
+	return may(v.Kind, v.Viewer.Role, mayRemoveOthers) && rank(v.Viewer.Role) > rank(target.Role)
+}
+
+func maySetRole(v View, target Member) bool {
+	return may(v.Kind, v.Viewer.Role, maySetRoles) && target.User != v.Viewer.User
+}
+
+func mayTransfer(v View, target Member) bool {
+	return may(v.Kind, v.Viewer.Role, mayHandOver) && target.User != v.Viewer.User
 }
 
 func may(k Kind, role Role, r right) bool {
@@ -73,6 +108,14 @@ func may(k Kind, role Role, r right) bool {
 
 // Rights is what a member may do in a conversation.
 type Rights struct{ Send, AddMembers, Leave bool }
+
+// MemberRights is what a member may do about one.
+type MemberRights struct{ Remove, SetRole, TransferOwnership bool }
+
+// RightsOver says what the viewer may do about a member.
+func RightsOver(v View, m Member) MemberRights {
+	return MemberRights{Remove: mayRemove(v, m), SetRole: maySetRole(v, m), TransferOwnership: mayTransfer(v, m)}
+}
 
 // ConversationRights says what the viewer may do.
 func ConversationRights(v View) Rights {

@@ -49,6 +49,7 @@ func (m *Message) Deleted() bool { return !m.DeletedAt.IsZero() }
 type Note struct {
 	Change Change     `json:"change"`
 	Users  []ids.User `json:"users,omitempty"`
+	Role   Role       `json:"role,omitempty"` // of RoleSet
 }
 
 // Edit is a text that a message had before.

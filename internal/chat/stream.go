@@ -50,6 +50,17 @@ func (s *Service) TypingStream(ctx context.Context, viewer ids.User, id ids.Conv
 	return s.open(ctx, viewer, id, TypingChanged, nil)
 }
 
+// ReceiptStream opens the receipts of all members, live only.
+func (s *Service) ReceiptStream(ctx context.Context, viewer ids.User, id ids.Conversation) (feed.Stream, error) {
+	return s.open(ctx, viewer, id, ReceiptChanged, nil)
+}
+
+// MembershipStream opens the changes of who is in a conversation and with what
+// role, live only.
+func (s *Service) MembershipStream(ctx context.Context, viewer ids.User, id ids.Conversation) (feed.Stream, error) {
+	return s.open(ctx, viewer, id, MembershipChanged, nil)
+}
+
 func (s *Service) open(ctx context.Context, viewer ids.User, id ids.Conversation, kind EventKind, after *int64) (feed.Stream, error) {
 	if after != nil && *after < 0 {
 		return nil, ErrSeq.With(errs.Field("after"))
@@ -85,7 +96,8 @@ func (st *stream) Offer(e *Event) bool {
 		st.seam.Offer(0, e.Message.Seq, item(e))
 	case e.Kind == MessageChanged:
 		st.seam.Offer(0, e.Rev, item(e))
-	case e.Kind == TypingChanged && e.Typing.User != st.viewer:
+	case e.Kind == TypingChanged && e.Typing.User == st.viewer:
+	default:
 		st.seam.Offer(0, 0, item(e))
 	}
 	return true

@@ -68,10 +68,11 @@ func tailing(t *testing.T, j *journal) (*tail, func() []int64) {
 	t.Helper()
 	var mu sync.Mutex
 	var got []int64
-	tl := newTail(j, func(e *Event) {
+	tl := newTail(j, func(e *Event) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, e.Pos)
+		return true
 	}, func(*Event) bool { return true }, 500*time.Millisecond, zerolog.Nop())
 	ctx, stop := context.WithCancel(t.Context())
 	if err := tl.start(ctx); err != nil {
@@ -133,7 +134,7 @@ func TestALoneEventIsDeliveredByItsCommitter(t *testing.T) {
 	t.Parallel()
 	j := &journal{}
 	var got []int64
-	tl := newTail(j, func(e *Event) { got = append(got, e.Pos) },
+	tl := newTail(j, func(e *Event) bool { got = append(got, e.Pos); return true },
 		func(e *Event) bool { return e.Pos != 6 }, time.Hour, zerolog.Nop())
 	if err := tl.start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestALoneEventIsDeliveredByItsCommitter(t *testing.T) {
 	tl.push(j.commit(2)) // these wait for run
 	tl.push(j.commit(1)) // and what follows waits behind them
 	wantAll(t, got, 1, 1)
-	tl.turn(t.Context(), nil, false)
+	_, _ = tl.turn(t.Context(), nil, false)
 	wantAll(t, got, 1, 4)
 	tl.push(j.commit(1))
 	wantAll(t, got, 1, 5)

@@ -1,6 +1,7 @@
 package authsql_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"chatd/migrations"
 )
 
-func open(t *testing.T, db *sqldb.DB) *authsql.Store {
+func open(t testing.TB, db *sqldb.DB) *authsql.Store {
 	t.Helper()
 	if err := db.Migrate(t.Context(), "auth", migrations.FS("auth")); err != nil {
 		t.Fatal(err)
@@ -53,4 +54,12 @@ func TestRelaysReadTheLogAsEnvelopes(t *testing.T) {
 			t.Fatal(events, last, err)
 		}
 	})
+}
+
+func BenchmarkStore(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) {
+		cfg := sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db")} // durable
+		authtest.BenchStore(b, open(b, sqldbtest.Open(b, cfg)))
+	})
+	b.Run("postgres", func(b *testing.B) { authtest.BenchStore(b, open(b, sqldbtest.Postgres(b))) })
 }

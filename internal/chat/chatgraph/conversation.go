@@ -98,28 +98,29 @@ func (c *Conversation) Members(ctx context.Context, args pageArgs) (*Connection[
 	}
 	got, more := cut(got, s.Limit)
 	return &Connection[*Member]{
-		list: l, nodes: g.memberNodes(got), more: more, moreFront: s.After != "",
+		list: l, nodes: g.memberNodes(c.v, got), more: more, moreFront: s.After != "",
 		key: func(m *Member) []byte { return memberKey(chat.MemberKey{JoinedAt: m.m.JoinedAt, User: m.m.User}) },
 	}, nil
 }
 
 // ViewerMembership resolves viewerMembership.
 func (c *Conversation) ViewerMembership() *Member {
-	return c.near.g.memberNodes([]chat.Member{c.v.Viewer})[0]
+	return c.near.g.memberNodes(c.v, []chat.Member{c.v.Viewer})[0]
 }
 
 // Member is one user in one conversation.
 type Member struct {
+	in    *chat.View
 	m     *chat.Member
 	crowd *crowd
 }
 
-func (g *Graph) memberNodes(of []chat.Member) []*Member {
+func (g *Graph) memberNodes(in *chat.View, of []chat.Member) []*Member {
 	crowd := &crowd{people: g.People, who: make([]ids.User, len(of))}
 	out := make([]*Member, len(of))
 	for i := range of {
 		crowd.who[i] = of[i].User
-		out[i] = &Member{&of[i], crowd}
+		out[i] = &Member{in, &of[i], crowd}
 	}
 	return out
 }
@@ -134,6 +135,21 @@ func (m *Member) Role() chat.Role { return m.m.Role }
 
 // JoinedAt resolves joinedAt.
 func (m *Member) JoinedAt() gqlx.Time { return gqlx.TimeOf(m.m.JoinedAt) }
+
+// ViewerCan resolves viewerCan.
+func (m *Member) ViewerCan() *MemberRights { return &MemberRights{chat.RightsOver(*m.in, *m.m)} }
+
+// MemberRights is what the viewer may do about a member.
+type MemberRights struct{ r chat.MemberRights }
+
+// Remove resolves remove.
+func (r *MemberRights) Remove() bool { return r.r.Remove }
+
+// SetRole resolves setRole.
+func (r *MemberRights) SetRole() bool { return r.r.SetRole }
+
+// TransferOwnership resolves transferOwnership.
+func (r *MemberRights) TransferOwnership() bool { return r.r.TransferOwnership }
 
 // ViewerCan resolves viewerCan.
 func (c *Conversation) ViewerCan() *ConversationRights {

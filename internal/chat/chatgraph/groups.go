@@ -15,6 +15,9 @@ type groups interface {
 	OpenDirect(ctx context.Context, viewer, with ids.User) (chat.View, error)
 	CreateGroup(ctx context.Context, viewer ids.User, g chat.NewGroup) (chat.View, error)
 	AddMembers(ctx context.Context, viewer ids.User, conv ids.Conversation, users []ids.User) (chat.View, error)
+	RemoveMember(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User) (chat.View, error)
+	SetMemberRole(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User, role chat.Role) (chat.View, error)
+	TransferOwnership(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User) (chat.View, error)
 	Leave(ctx context.Context, viewer ids.User, conv ids.Conversation) error
 }
 
@@ -97,6 +100,58 @@ func (m *Mutation) AddMembers(ctx context.Context, args struct{ Input AddMembers
 		return nil, err
 	}
 	return m.g.conversationPayload(m.g.Chat.AddMembers(ctx, who, conv, add))
+}
+
+// memberInput names a member.
+type memberInput struct {
+	ConversationID graphql.ID
+	UserID         graphql.ID
+}
+
+// callerAbout is who calls, where, and about which member.
+func callerAbout(ctx context.Context, in memberInput) (who ids.User, conv ids.Conversation, about ids.User, err error) {
+	if who, conv, err = callerAt(ctx, in.ConversationID); err != nil {
+		return who, conv, about, err
+	}
+	about, ok := ids.ParseUser(string(in.UserID))
+	if !ok {
+		err = chat.ErrNoMember.With(errs.Field("input.userId"))
+	}
+	return who, conv, about, err
+}
+
+// RemoveMember resolves removeMember.
+func (m *Mutation) RemoveMember(ctx context.Context, args struct{ Input memberInput }) (*ConversationPayload, error) {
+	who, conv, user, err := callerAbout(ctx, args.Input)
+	if err != nil {
+		return nil, err
+	}
+	return m.g.conversationPayload(m.g.Chat.RemoveMember(ctx, who, conv, user))
+}
+
+// SetMemberRoleInput is the input of setMemberRole.
+type SetMemberRoleInput struct {
+	ConversationID graphql.ID
+	UserID         graphql.ID
+	Role           string
+}
+
+// SetMemberRole resolves setMemberRole.
+func (m *Mutation) SetMemberRole(ctx context.Context, args struct{ Input SetMemberRoleInput }) (*ConversationPayload, error) {
+	who, conv, user, err := callerAbout(ctx, memberInput{args.Input.ConversationID, args.Input.UserID})
+	if err != nil {
+		return nil, err
+	}
+	return m.g.conversationPayload(m.g.Chat.SetMemberRole(ctx, who, conv, user, chat.Role(args.Input.Role)))
+}
+
+// TransferOwnership resolves transferOwnership.
+func (m *Mutation) TransferOwnership(ctx context.Context, args struct{ Input memberInput }) (*ConversationPayload, error) {
+	who, conv, user, err := callerAbout(ctx, args.Input)
+	if err != nil {
+		return nil, err
+	}
+	return m.g.conversationPayload(m.g.Chat.TransferOwnership(ctx, who, conv, user))
 }
 
 // LeaveConversation resolves leaveConversation.

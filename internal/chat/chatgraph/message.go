@@ -165,6 +165,14 @@ type SystemNote struct {
 // Change resolves change.
 func (n *SystemNote) Change() chat.Change { return n.n.Change }
 
+// Role resolves role.
+func (n *SystemNote) Role() *chat.Role {
+	if n.n.Role == "" {
+		return nil
+	}
+	return &n.n.Role
+}
+
 // UserCount resolves userCount.
 func (n *SystemNote) UserCount() int32 { return int32Of(int64(len(n.n.Users))) }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
 )
 
@@ -77,6 +78,17 @@ func TestMembershipAndReading(t *testing.T) {
 	r.run(nil, `mutation A($c: ID!) { setTyping(input: {conversationId: $c, typing: true}) { ok } }`, c)
 	if !r.typing {
 		t.Fatal("not typing")
+	}
+	for field, more := range map[string]string{"removeMember": "", "setMemberRole": ", role: ADMIN", "transferOwnership": ""} {
+		r.about = ids.User{}
+		r.run(nil, `mutation A($c: ID!, $u: ID!) { `+field+`(input: {conversationId: $c, userId: $u`+more+`}) { conversation { id } } }`,
+			map[string]any{"c": v.ID.String(), "u": other.String()})
+		if r.about != other {
+			t.Errorf("%s was of %s", field, r.about)
+		}
+	}
+	if r.role != chat.Admin {
+		t.Errorf("the role is %q", r.role)
 	}
 	r.run(nil, `mutation A($c: ID!) { leaveConversation(input: {conversationId: $c}) { ok } }`, c)
 	if len(r.views) != 0 {

@@ -31,6 +31,8 @@ type stub struct {
 	readTo   int64
 	typing   bool
 	position *int64
+	about    ids.User // the member that was acted on
+	role     chat.Role
 }
 
 // stream is handed out by the stub; the tests render without it.
@@ -278,4 +280,27 @@ func (s *stub) ChangedStream(_ context.Context, _ ids.User, conv ids.Conversatio
 
 func (s *stub) TypingStream(_ context.Context, _ ids.User, conv ids.Conversation) (feed.Stream, error) {
 	return s.open(conv, nil)
+}
+
+func (s *stub) ReceiptStream(_ context.Context, _ ids.User, conv ids.Conversation) (feed.Stream, error) {
+	return s.open(conv, nil)
+}
+
+func (s *stub) MembershipStream(_ context.Context, _ ids.User, conv ids.Conversation) (feed.Stream, error) {
+	return s.open(conv, nil)
+}
+
+func (s *stub) RemoveMember(_ context.Context, _ ids.User, conv ids.Conversation, user ids.User) (chat.View, error) {
+	s.about = user
+	return s.view(conv)
+}
+
+func (s *stub) SetMemberRole(_ context.Context, _ ids.User, conv ids.Conversation, user ids.User, role chat.Role) (chat.View, error) {
+	s.about, s.role = user, role
+	return s.view(conv)
+}
+
+func (s *stub) TransferOwnership(_ context.Context, _ ids.User, conv ids.Conversation, user ids.User) (chat.View, error) {
+	s.about = user
+	return s.view(conv)
 }

@@ -18,6 +18,8 @@ type streams interface {
 	AddedStream(ctx context.Context, viewer ids.User, conv ids.Conversation, afterSeq *int64) (feed.Stream, error)
 	ChangedStream(ctx context.Context, viewer ids.User, conv ids.Conversation, afterRev *int64) (feed.Stream, error)
 	TypingStream(ctx context.Context, viewer ids.User, conv ids.Conversation) (feed.Stream, error)
+	ReceiptStream(ctx context.Context, viewer ids.User, conv ids.Conversation) (feed.Stream, error)
+	MembershipStream(ctx context.Context, viewer ids.User, conv ids.Conversation) (feed.Stream, error)
 }
 
 type (
@@ -29,7 +31,7 @@ type (
 		ConversationID graphql.ID
 		AfterRev       *int32
 	}
-	typingArgs struct{ ConversationID graphql.ID }
+	liveArgs struct{ ConversationID graphql.ID }
 )
 
 // MessageAdded resolves messageAdded: the renderer feeds the channel.
@@ -43,8 +45,18 @@ func (*Subscription) MessageChanged(ctx context.Context, _ changedArgs) (<-chan 
 }
 
 // Typing resolves typing: the renderer feeds the channel.
-func (*Subscription) Typing(ctx context.Context, _ typingArgs) (<-chan *TypingChanged, error) {
+func (*Subscription) Typing(ctx context.Context, _ liveArgs) (<-chan *TypingChanged, error) {
 	return gqlx.Channel[*TypingChanged](ctx)
+}
+
+// Receipts resolves receipts: the renderer feeds the channel.
+func (*Subscription) Receipts(ctx context.Context, _ liveArgs) (<-chan *ReceiptChanged, error) {
+	return gqlx.Channel[*ReceiptChanged](ctx)
+}
+
+// MembershipChanged resolves membershipChanged: the renderer feeds the channel.
+func (*Subscription) MembershipChanged(ctx context.Context, _ liveArgs) (<-chan *MembershipChanged, error) {
+	return gqlx.Channel[*MembershipChanged](ctx)
 }
 
 // SubscriptionFields says how chat's subscriptions are opened and rendered.
@@ -52,7 +64,9 @@ func (g *Graph) SubscriptionFields() []gqlx.SubscriptionField {
 	return []gqlx.SubscriptionField{
 		{Name: "messageAdded", Open: g.openAdded, Node: g.eventMessage},
 		{Name: "messageChanged", Open: g.openChanged, Node: g.eventMessage},
-		{Name: "typing", Open: g.openTyping, Node: g.eventTyping},
+		{Name: "typing", Open: g.openLive(g.Chat.TypingStream), Node: g.eventLive},
+		{Name: "receipts", Open: g.openLive(g.Chat.ReceiptStream), Node: g.eventLive},
+		{Name: "membershipChanged", Open: g.openLive(g.Chat.MembershipStream), Node: g.eventLive},
 	}
 }
 
@@ -80,12 +94,17 @@ func (g *Graph) openChanged(ctx context.Context, a gqlx.Args) (feed.Stream, erro
 	return g.Chat.ChangedStream(ctx, who, conv, after)
 }
 
-func (g *Graph) openTyping(ctx context.Context, a gqlx.Args) (feed.Stream, error) {
-	who, conv, err := callerAt(ctx, graphql.ID(a.ID("conversationId")))
-	if err != nil {
-		return nil, err
+// openLive opens what is not replayed.
+func (*Graph) openLive(
+	open func(ctx context.Context, viewer ids.User, conv ids.Conversation) (feed.Stream, error),
+) func(context.Context, gqlx.Args) (feed.Stream, error) {
+	return func(ctx context.Context, a gqlx.Args) (feed.Stream, error) {
+		who, conv, err := callerAt(ctx, graphql.ID(a.ID("conversationId")))
+		if err != nil {
+			return nil, err
+		}
+		return open(ctx, who, conv)
 	}
-	return g.Chat.TypingStream(ctx, who, conv)
 }
 
 // further returns the further of an operation's own position and the one that
@@ -110,8 +129,8 @@ func (g *Graph) eventMessage(event any) any {
 	return g.messageNode(event.(*chat.Event).Message)
 }
 
-// eventTyping makes a node of Typing, which has the fields of TypingChanged
-// but for the cursor.
-func (g *Graph) eventTyping(event any) any {
+// eventLive makes a node of Typing, Receipt or Membership, which have the
+// fields of the events but for what is the viewer's own.
+func (g *Graph) eventLive(event any) any {
 	return g.EventNode(event.(*chat.Event), nil)
 }

@@ -1,6 +1,8 @@
 package chatmongo_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 
 	"chatd/internal/chat"
@@ -34,4 +36,19 @@ func prepare(t testing.TB, db *mongodb.DB, cfg chatmongo.Config) *chatmongo.Stor
 		t.Fatal(err)
 	}
 	return store
+}
+
+// BenchmarkStore is every method, with the commands that it sends; chatsql has
+// the same for its engines. Where the server scans, there is less to scan.
+func BenchmarkStore(b *testing.B) {
+	var sent atomic.Int64
+	cfg := mongodbtest.Config(b)
+	cfg.OnCommand = func(string) { sent.Add(1) }
+	db := mongodbtest.Open(b, cfg)
+	b.Cleanup(func() { _ = db.Drop(context.Background()) })
+	hall := chattest.Hall{Rooms: 100, Size: 2000, Sent: sent.Load}
+	if mongodbtest.Scans() {
+		hall.Size = 200
+	}
+	chattest.BenchStore(b, setup(b, db), hall)
 }

@@ -66,6 +66,9 @@ func (g *group) round(ctx context.Context) error {
 	if g.current = true; syncErr != nil {
 		return syncErr
 	}
+	if err != nil && (others || lostPosition(err)) {
+		g.s.overtaken.Add(1)
+	}
 	if len(planned) > 0 && !others && !lostPosition(err) {
 		g.blame(planned)
 	}

@@ -16,6 +16,8 @@ import (
 
 // Create stores a conversation with its members.
 func (s *Store) Create(ctx context.Context, n chat.NewConversation) (chat.Conversation, bool, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	var pair []byte
 	if n.Kind == chat.Direct {
 		pair = pairKey(n.Members)
@@ -94,6 +96,8 @@ func (c *commit) create(n chat.NewConversation) *entry {
 // View returns a conversation to a member of it. The member is read after the
 // conversation: whoever sees a MemberVersion sees what it is the version of.
 func (s *Store) View(ctx context.Context, viewer ids.User, id ids.Conversation) (chat.View, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	c, err := one[conversationDocument](ctx, s.conversations, id.Bytes())
 	if err != nil {
 		return chat.View{}, fmt.Errorf("view %s: %w", id, err)
@@ -110,6 +114,8 @@ func (s *Store) View(ctx context.Context, viewer ids.User, id ids.Conversation) 
 
 // Views returns several conversations to a member of them.
 func (s *Store) Views(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]chat.View, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	var found []conversationDocument
 	for _, part := range parts(blobs(of)) {
 		some, err := find[conversationDocument](ctx, s.conversations, bson.D{in("_id", part)})
@@ -173,6 +179,8 @@ func (s *Store) mine(ctx context.Context, viewer ids.User) ([]memberDocument, er
 
 // List returns the viewer's conversations, the most active first.
 func (s *Store) List(ctx context.Context, viewer ids.User, before int64, limit int) ([]chat.View, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	if before == 0 {
 		before = math.MaxInt64
 	}

@@ -54,6 +54,7 @@ type entry struct {
 type note struct {
 	Change string   `bson:"change"`
 	Users  [][]byte `bson:"users,omitempty"`
+	Role   string   `bson:"role,omitempty"`
 }
 
 // memberEdit is what a change of members did besides its note.
@@ -156,7 +157,7 @@ func (e *entry) message() *chat.Message {
 		m.Kind = chat.System
 	}
 	if n := e.Note; n != nil {
-		m.Note = &chat.Note{Change: chat.Change(n.Change)}
+		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role)}
 		for _, u := range n.Users {
 			m.Note.Users = append(m.Note.Users, idOf[ids.User](u))
 		}

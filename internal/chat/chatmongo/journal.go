@@ -14,6 +14,8 @@ import (
 
 // Standings returns the viewer's conversations and how far he has read.
 func (s *Store) Standings(ctx context.Context, viewer ids.User) ([]chat.Standing, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	mine, err := s.mine(ctx, viewer)
 	if err != nil {
 		return nil, fmt.Errorf("standings: %w", err)
@@ -27,6 +29,8 @@ func (s *Store) Standings(ctx context.Context, viewer ids.User) ([]chat.Standing
 
 // Read returns the events of all conversations after a position.
 func (s *Store) Read(ctx context.Context, after int64, limit int) ([]*chat.Event, int64, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	_, end, err := s.Position(ctx)
 	if err != nil || end <= after {
 		return nil, after, err
@@ -117,6 +121,8 @@ func (s *Store) standing(ctx context.Context, of []entry) ([]*chat.Event, error)
 
 // Load turns references into events with today's state. Rights are read last.
 func (s *Store) Load(ctx context.Context, viewer ids.User, refs []chat.Ref) ([]*chat.Event, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	if len(refs) == 0 {
 		return nil, nil
 	}

@@ -15,6 +15,8 @@ import (
 func (s *Store) Members(
 	ctx context.Context, viewer ids.User, id ids.Conversation, after chat.MemberKey, limit int,
 ) ([]chat.Member, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	found, err := find[memberDocument](ctx, s.members, bson.D{between("roll", roll(id, after), rollEnd(id))},
 		ascending("roll", limit))
 	if err == nil {
@@ -41,6 +43,8 @@ func (s *Store) isIn(ctx context.Context, viewer ids.User, id ids.Conversation) 
 
 // Heir returns who owns the conversation when leaving is gone.
 func (s *Store) Heir(ctx context.Context, id ids.Conversation, leaving ids.User) (ids.User, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	c, err := one[conversationDocument](ctx, s.conversations, id.Bytes())
 	if err == nil && c == nil {
 		err = chat.ErrNoConversation
@@ -70,6 +74,8 @@ func (s *Store) Heir(ctx context.Context, id ids.Conversation, leaving ids.User)
 
 // ChangeMembers applies an edit of who is in a conversation: one commit.
 func (s *Store) ChangeMembers(ctx context.Context, edit chat.MemberEdit) (chat.Conversation, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	j := &job{room: edit.Conversation}
 	for _, m := range edit.Changes {
 		j.members = append(j.members, memberID{edit.Conversation, m.User})

@@ -17,6 +17,8 @@ import (
 
 // Message returns a message to a member of its conversation.
 func (s *Store) Message(ctx context.Context, viewer ids.User, id ids.Message) (chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	var e entry
 	err := s.log.FindOne(ctx, bson.D{is("id", id.Bytes()), is("kind", kindMessage)}).Decode(&e)
 	if errors.Is(err, mongo.ErrNoDocuments) {
@@ -35,11 +37,15 @@ func (s *Store) Message(ctx context.Context, viewer ids.User, id ids.Message) (c
 
 // MessagesByID returns those of the messages that the viewer may read.
 func (s *Store) MessagesByID(ctx context.Context, viewer ids.User, of []ids.Message) ([]chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	return s.readable(ctx, viewer, "id", blobs(of))
 }
 
 // MessagesAt returns the messages at one seq in each of several conversations.
 func (s *Store) MessagesAt(ctx context.Context, viewer ids.User, at map[ids.Conversation]int64) ([]chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	places := make([][]byte, 0, len(at))
 	for id, seq := range at {
 		places = append(places, numbered(id.Bytes(), seq))
@@ -74,6 +80,8 @@ func (s *Store) readable(ctx context.Context, viewer ids.User, field string, key
 
 // Page returns a part of a conversation to a member, by one walk of an index.
 func (s *Store) Page(ctx context.Context, viewer ids.User, p chat.MessagePage) ([]chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	before := p.Before
 	if before == 0 {
 		before = math.MaxInt64
@@ -101,6 +109,8 @@ func (s *Store) Page(ctx context.Context, viewer ids.User, p chat.MessagePage) (
 func (s *Store) Changed(
 	ctx context.Context, viewer ids.User, id ids.Conversation, after int64, limit int,
 ) ([]chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	found, err := find[entry](ctx, s.log,
 		bson.D{between("changed", numbered(id.Bytes(), after), numbered(id.Bytes(), math.MaxInt64))},
 		ascending("changed", limit))
@@ -117,6 +127,8 @@ func (s *Store) Changed(
 func (s *Store) Edits(
 	ctx context.Context, viewer ids.User, id ids.Message, after int64, limit int,
 ) ([]chat.Edit, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	found, err := find[entry](ctx, s.log,
 		bson.D{between("past", numbered(id.Bytes(), after), numbered(id.Bytes(), math.MaxInt64))},
 		ascending("past", limit))

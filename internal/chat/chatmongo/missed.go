@@ -17,6 +17,8 @@ import (
 // happened since cost nothing; of the others the log is read from the position
 // on.
 func (s *Store) Missed(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]chat.Ref, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	w := walk{after: after, upTo: upTo, limit: limit}
 	if err := s.missed(ctx, viewer, &w); err != nil {
 		return nil, fmt.Errorf("what has been missed: %w", err)

@@ -13,6 +13,8 @@ import (
 // MarkRead moves a member's read position. A repeated call is answered by
 // three reads at most and waits for no group.
 func (s *Store) MarkRead(ctx context.Context, user ids.User, id ids.Conversation, seq int64) (chat.Receipt, int64, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	out, lastOrd, err := s.markRead(ctx, memberID{id, user}, seq)
 	if err != nil {
 		return chat.Receipt{}, 0, fmt.Errorf("mark %s read: %w", id, err)

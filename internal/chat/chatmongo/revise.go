@@ -9,6 +9,8 @@ import (
 
 // Revise edits or deletes a message.
 func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	var after chat.Message
 	err := s.do(ctx, &job{message: r.Message, plan: func(c *commit) (*entry, error) {
 		m := c.messages[r.Message]

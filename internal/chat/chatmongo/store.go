@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -29,7 +30,8 @@ type Config struct {
 	// Queue is how many writes may wait for their group (1024). Further
 	// callers wait outside, each as long as its context allows.
 	Queue int
-	// Timeout bounds a group's commit, retries included (10 s).
+	// Timeout bounds every call from its begin to the answer, waiting for
+	// others and further tries included (5 s).
 	Timeout time.Duration
 }
 
@@ -47,6 +49,8 @@ type Store struct {
 	queue chan *job
 	turn  chan struct{} // held by who commits, or asks for the position
 
+	overtaken atomic.Uint64
+
 	// What follows belongs to the holder of the turn.
 	epoch string
 	at    int64 // all up to it is brought up; -1 when that must be found out
@@ -55,10 +59,14 @@ type Store struct {
 
 var _ chat.Store = (*Store)(nil)
 
+// Overtaken is how often another node was quicker and a group was planned
+// again on what that had written.
+func (s *Store) Overtaken() uint64 { return s.overtaken.Load() }
+
 // New returns the Store of a database. It reads nothing yet.
 func New(db *mongodb.DB, cfg Config) *Store {
 	cfg.Group = cmp.Or(cfg.Group, 128)
-	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	s := &Store{
 		db: db, log: db.Collection("chat_log"), conversations: db.Collection("chat_conversations"),
 		members: db.Collection("chat_members"), meta: db.Collection("chat_meta"),
@@ -110,16 +118,24 @@ func unique(field string) mongo.IndexModel {
 
 const epochID = "epoch"
 
+// within gives a call its time. A request's context has a limit of its own, a
+// longer one, and then the driver's for a command does not hold.
+func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.cfg.Timeout)
+}
+
 // OnCommit names who is told of each commit's events.
 func (s *Store) OnCommit(told func([]*chat.Event)) { s.told = told }
 
 // Position returns the newest position. What others have committed is brought
 // up before it is told.
 func (s *Store) Position(ctx context.Context) (string, int64, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		return "", 0, ctx.Err()
+		return "", 0, gaveUp(ctx)
 	}
 	defer func() { <-s.turn }()
 	if err := s.knowEpoch(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/errs"
@@ -26,7 +27,8 @@ type job struct {
 	// repeated is called instead when the key is another commit's.
 	repeated func(of *entry) error
 
-	doubtful bool // its key may be taken
+	doubtful bool      // its key may be taken
+	since    time.Time // when its caller came; the time limit counts from it
 	err      error
 	state    atomic.Int32
 	done     chan struct{}
@@ -38,16 +40,18 @@ const (
 	jobAbandoned
 )
 
-var errQueueFull = errors.New("chatmongo: the queue is full")
+var errWaited = fmt.Errorf("chatmongo: waited for too long: %w", errs.ErrUnavailable)
 
 // do has a job written. Whoever waits leads a group of all that wait, unless
 // somebody else does; so there is no goroutine to start or to stop.
 func (s *Store) do(ctx context.Context, j *job) error {
-	j.done = make(chan struct{})
+	j.done, j.since = make(chan struct{}), time.Now()
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	select {
 	case s.queue <- j:
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", errQueueFull, ctx.Err())
+		return gaveUp(ctx)
 	}
 	for {
 		select {
@@ -58,7 +62,7 @@ func (s *Store) do(ctx context.Context, j *job) error {
 			<-s.turn
 		case <-ctx.Done():
 			if j.state.CompareAndSwap(jobWaits, jobAbandoned) {
-				return ctx.Err()
+				return gaveUp(ctx)
 			}
 			<-j.done // It is being written, within a time limit.
 			return j.err
@@ -66,16 +70,27 @@ func (s *Store) do(ctx context.Context, j *job) error {
 	}
 }
 
+// gaveUp is the error of what was not begun when ctx ended.
+func gaveUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return errWaited
+}
+
 // lead writes one group. It does not end with its leader's caller: others'
-// jobs are in it.
+// jobs are in it. The time of the first to come is that of all; who has waited
+// for so long that it would cut the others short is sent away.
 func (s *Store) lead(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
-	defer cancel()
 	var jobs []*job
 	for len(jobs) < s.cfg.Group {
 		select {
 		case j := <-s.queue:
-			if j.state.CompareAndSwap(jobWaits, jobTaken) {
+			switch {
+			case !j.state.CompareAndSwap(jobWaits, jobTaken):
+			case time.Since(j.since) > s.cfg.Timeout/2:
+				j.finish(errWaited)
+			default:
 				jobs = append(jobs, j)
 			}
 			continue
@@ -83,9 +98,12 @@ func (s *Store) lead(ctx context.Context) {
 		}
 		break
 	}
-	if len(jobs) > 0 {
-		s.write(ctx, jobs)
+	if len(jobs) == 0 {
+		return
 	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), jobs[0].since.Add(s.cfg.Timeout))
+	defer cancel()
+	s.write(ctx, jobs)
 }
 
 func (j *job) finish(err error) {

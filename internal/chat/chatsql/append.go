@@ -37,6 +37,8 @@ type clientKey struct {
 
 func keyOf(m *chat.NewMessage) clientKey { return clientKey{m.Conversation, m.Sender, m.ClientID} }
 
+func keyOfStored(m *chat.Message) clientKey { return clientKey{m.Conversation, m.Sender, m.ClientID} }
+
 // prior is the message that a key was used for.
 type prior struct {
 	message *chat.Message
@@ -50,17 +52,19 @@ func (p prior) again(hash []byte) (*chat.Message, error) {
 	return p.message, nil
 }
 
-// applySends writes a batch. It first takes every key for a new one and lets
-// the unique index say whether that is so, which costs nothing. Where it is
-// not, it begins again with the keys looked up.
+// applySends writes a batch. On SQLite it first takes every key for a new one
+// and lets the unique index say whether that is so, which costs nothing; where
+// it is not, it begins again with the keys looked up. On PostgreSQL they are
+// looked up in the exchange that takes the position.
 func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 	ctx := context.Background()
-	fresh, err := s.place(ctx, tx, items, make(map[clientKey]prior))
+	known := make(map[clientKey]prior)
+	fresh, err := s.place(ctx, tx, items, known, s.bulk.priors(items, known)...)
 	if err != nil || fresh {
 		return err
 	}
-	known, err := priors(ctx, tx, items)
-	if err != nil {
+	clear(known)
+	if err := priors(ctx, tx, items, known); err != nil {
 		return err
 	}
 	fresh, err = s.place(ctx, tx, items, known)
@@ -70,21 +74,19 @@ func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 	return err
 }
 
-// place gives the batch's messages their numbers and inserts them. False says
-// that a key which is not among the known is taken, and that nothing was
-// written.
+// place gives the batch's messages their numbers and inserts them. The
+// questions fill the known keys. False says that a key which is not among them
+// is taken, and that nothing was written.
 func (s *Store) place(
 	ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending], known map[clientKey]prior,
+	questions ...sqldb.Question,
 ) (bool, error) {
-	c, err := s.begin(ctx, tx)
-	if err != nil {
-		return false, err
-	}
 	of := make([]ids.Conversation, len(items))
 	for i, item := range items {
 		of[i] = item.Value.in.Conversation
 	}
-	if err := c.load(ctx, of...); err != nil {
+	c, err := s.begin(ctx, tx, of, questions...)
+	if err != nil {
 		return false, err
 	}
 	rows := make([]row, 0, len(items))
@@ -204,8 +206,7 @@ func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
 }
 
 // priors looks up the keys of a batch.
-func priors(ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending]) (map[clientKey]prior, error) {
-	known := make(map[clientKey]prior)
+func priors(ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending], known map[clientKey]prior) error {
 	for _, item := range items {
 		m := &item.Value.in
 		if _, ok := known[keyOf(m)]; ok || m.ClientID == "" {
@@ -221,8 +222,8 @@ func priors(ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending]) (ma
 		case err == nil:
 			known[keyOf(m)] = p
 		case !errors.Is(err, sql.ErrNoRows):
-			return nil, fmt.Errorf("look up a key: %w", err)
+			return fmt.Errorf("look up a key: %w", err)
 		}
 	}
-	return known, nil
+	return nil
 }

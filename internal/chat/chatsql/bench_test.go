@@ -213,3 +213,11 @@ func BenchmarkMissed(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStore is every method on both engines; chatmongo has the same for
+// MongoDB.
+func BenchmarkStore(b *testing.B) {
+	hall := chattest.Hall{Rooms: 100, Size: 2000}
+	b.Run("sqlite", func(b *testing.B) { chattest.BenchStore(b, setup(b, durable(b)), hall) })
+	b.Run("postgres", func(b *testing.B) { chattest.BenchStore(b, setup(b, sqldbtest.Postgres(b)), hall) })
+}

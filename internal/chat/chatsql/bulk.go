@@ -13,8 +13,13 @@ import (
 type bulk interface {
 	// lock is what makes a SELECT hold its row until the commit.
 	lock() string
-	// insert writes messages, leaving out those whose key is taken, and
-	// returns how many it wrote.
+	// heads asks for the counters of conversations.
+	heads(of [][]byte, each func(sqldb.Row) error) []sqldb.Question
+	// priors asks for the messages whose keys the items have, if it costs
+	// little: into known.
+	priors(items []*sqldb.Item[sending], known map[clientKey]prior) []sqldb.Question
+	// insert writes messages, of which those may be left out whose key is
+	// taken, and returns how many it wrote.
 	insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error)
 	// saveHeads writes the counters of conversations.
 	saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) error
@@ -29,6 +34,9 @@ const (
 	unlessRepeated = ` ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING`
 )
 
+const selectHeads = `SELECT id, last_seq, last_rev, last_ord, last_pos, active_pos, member_version, member_count
+	FROM chat_conversation WHERE `
+
 type memberID struct {
 	conversation ids.Conversation
 	user         ids.User
@@ -41,6 +49,22 @@ type ownRead struct{ seq, ord int64 }
 type oneByOne struct{}
 
 func (oneByOne) lock() string { return "" }
+
+func (oneByOne) heads(of [][]byte, each func(sqldb.Row) error) []sqldb.Question {
+	some := make([]any, len(of))
+	for i := range of {
+		some[i] = of[i]
+	}
+	var asked []sqldb.Question
+	for _, part := range parts(some) {
+		asked = append(asked, sqldb.Question{
+			Text: selectHeads + `id IN (` + part.list(1) + `)`, Args: part, Each: each,
+		})
+	}
+	return asked
+}
+
+func (oneByOne) priors([]*sqldb.Item[sending], map[clientKey]prior) []sqldb.Question { return nil }
 
 func (oneByOne) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
 	var written int64
@@ -87,14 +111,51 @@ type unnested struct{}
 
 func (unnested) lock() string { return " FOR UPDATE" }
 
+func (unnested) heads(of [][]byte, each func(sqldb.Row) error) []sqldb.Question {
+	if len(of) == 0 {
+		return nil
+	}
+	return []sqldb.Question{{Text: selectHeads + `id = ANY($1::bytea[])`, Args: []any{of}, Each: each}}
+}
+
+func (unnested) priors(items []*sqldb.Item[sending], known map[clientKey]prior) []sqldb.Question {
+	var conversation, sender [][]byte
+	var key []string
+	for _, item := range items {
+		if m := &item.Value.in; m.ClientID != "" {
+			conversation, sender = append(conversation, m.Conversation.Bytes()), append(sender, m.Sender.Bytes())
+			key = append(key, m.ClientID)
+		}
+	}
+	if len(key) == 0 {
+		return nil
+	}
+	// One look into the index for each: OFFSET keeps it from becoming a join.
+	return []sqldb.Question{{
+		Text: `SELECT m.* FROM unnest($1::bytea[], $2::bytea[], $3::text[]) AS k (conversation, sender, client_id),
+			LATERAL (SELECT ` + messageColumns + `, m.input_hash FROM chat_message m
+				WHERE m.conversation = k.conversation AND m.sender = k.sender AND m.client_id = k.client_id OFFSET 0) m`,
+		Args: []any{conversation, sender, key},
+		Each: func(r sqldb.Row) error {
+			var p prior
+			var err error
+			p.message, err = scanMessageAnd(r, &p.hash)
+			if err == nil {
+				known[keyOfStored(p.message)] = p
+			}
+			return err
+		},
+	}}
+}
+
+// insert leaves nothing out: the keys were looked up behind the lock.
 func (unnested) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
-	return tx.Exec(ctx, insertMessages+
+	return int64(len(rows)), tx.Later(ctx, insertMessages+
 		`SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note,
 			client_id, input_hash, reply_to, created_at
 		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
 			$8::bytea[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
-			AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at)`+
-		unlessRepeated,
+			AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at)`,
 		column(rows, func(r row) int64 { return r.Pos }),
 		column(rows, func(r row) []byte { return r.ID.Bytes() }),
 		column(rows, func(r row) []byte { return r.Conversation.Bytes() }),
@@ -121,7 +182,7 @@ func column[R, T any](rows []R, of func(R) T) []T {
 }
 
 func (unnested) saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) error {
-	_, err := tx.Exec(ctx,
+	return tx.Later(ctx,
 		`UPDATE chat_conversation c
 		SET last_seq = n.seq, last_rev = n.rev, last_ord = n.ord, last_pos = n.pos, active_pos = n.active
 		FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
@@ -133,7 +194,6 @@ func (unnested) saveHeads(ctx context.Context, tx *sqldb.Tx, heads []*head) erro
 		column(heads, func(h *head) int64 { return h.lastOrd }),
 		column(heads, func(h *head) int64 { return h.lastPos }),
 		column(heads, func(h *head) int64 { return h.activePos }))
-	return err
 }
 
 func (unnested) saveReads(ctx context.Context, tx *sqldb.Tx, reads map[memberID]ownRead) error {
@@ -144,10 +204,9 @@ func (unnested) saveReads(ctx context.Context, tx *sqldb.Tx, reads map[memberID]
 		conversation, user = append(conversation, who.conversation.Bytes()), append(user, who.user.Bytes())
 		seq, ord = append(seq, r.seq), append(ord, r.ord)
 	}
-	_, err := tx.Exec(ctx,
+	return tx.Later(ctx,
 		`UPDATE chat_member v SET read_seq = n.seq, read_ord = n.ord, delivered_seq = n.seq
 		FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[]) AS n (conversation, user_id, seq, ord)
 		WHERE v.conversation = n.conversation AND v.user_id = n.user_id AND v.left_pos IS NULL`,
 		conversation, user, seq, ord)
-	return err
 }

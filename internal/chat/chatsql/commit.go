@@ -3,8 +3,6 @@ package chatsql
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -39,21 +37,31 @@ type commit struct {
 	events []*chat.Event
 }
 
-// begin takes the position. On PostgreSQL its row stays locked until the
+// begin takes the position and the heads of the conversations, and asks what
+// else is asked. On PostgreSQL the position's row stays locked until the
 // commit, and whoever waits for it then reads what this job leaves.
-func (s *Store) begin(ctx context.Context, tx *sqldb.Tx) (*commit, error) {
+func (s *Store) begin(
+	ctx context.Context, tx *sqldb.Tx, of []ids.Conversation, more ...sqldb.Question,
+) (*commit, error) {
 	c := &commit{s: s, tx: tx, heads: make(map[ids.Conversation]*head)}
-	if s.counted {
-		c.epoch, c.pos, c.first = s.epoch, s.pos, s.pos
-		return c, nil
+	at := standing{s.epoch, s.pos}
+	var asked []sqldb.Question
+	if !s.counted {
+		at = standing{}
+		asked = append(asked, sqldb.Question{
+			Text: selectPosition + s.bulk.lock(),
+			Each: func(r sqldb.Row) error { return r.Scan(&at.epoch, &at.pos) },
+		})
 	}
-	var at standing
-	err := tx.QueryRow(ctx, selectPosition+s.bulk.lock()).Scan(&at.epoch, &at.pos)
-	if errors.Is(err, sql.ErrNoRows) {
-		at, err = s.beginEpoch(ctx, tx)
-	}
-	if err != nil {
+	asked = append(append(asked, c.askHeads(of...)...), more...)
+	if err := tx.Answers(ctx, asked...); err != nil {
 		return nil, fmt.Errorf("take the position: %w", err)
+	}
+	if at.epoch == "" { // of a new database
+		if err := s.beginEpoch(ctx, tx); err != nil {
+			return nil, fmt.Errorf("begin the positions: %w", err)
+		}
+		return s.begin(ctx, tx, of, more...)
 	}
 	c.epoch, c.pos, c.first = at.epoch, at.pos, at.pos
 	return c, nil
@@ -61,15 +69,10 @@ func (s *Store) begin(ctx context.Context, tx *sqldb.Tx) (*commit, error) {
 
 // beginEpoch makes the position row of a new database, unless another node
 // does at this moment.
-func (s *Store) beginEpoch(ctx context.Context, tx *sqldb.Tx) (standing, error) {
+func (s *Store) beginEpoch(ctx context.Context, tx *sqldb.Tx) error {
 	_, err := tx.Exec(ctx, `INSERT INTO chat_position (id, pos, epoch) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`,
 		rand.Text())
-	if err != nil {
-		return standing{}, err
-	}
-	var at standing
-	err = tx.QueryRow(ctx, selectPosition+s.bulk.lock()).Scan(&at.epoch, &at.pos)
-	return at, err
+	return err
 }
 
 // RenewEpoch has the positions begin another run of numbers, for data that has
@@ -93,8 +96,8 @@ func (s *Store) RenewEpoch(ctx context.Context) error {
 // head returns the counters of a conversation; chat.ErrNoConversation when
 // there is none.
 func (c *commit) head(ctx context.Context, id ids.Conversation) (*head, error) {
-	if err := c.load(ctx, id); err != nil {
-		return nil, err
+	if err := c.tx.Answers(ctx, c.askHeads(id)...); err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
 	}
 	if h := c.heads[id]; h != nil {
 		return h, nil
@@ -102,9 +105,10 @@ func (c *commit) head(ctx context.Context, id ids.Conversation) (*head, error) {
 	return nil, chat.ErrNoConversation
 }
 
-// load brings heads into c.heads, with nil for what is not there.
-func (c *commit) load(ctx context.Context, of ...ids.Conversation) error {
-	var missing []any
+// askHeads asks for the heads that are not there yet: into c.heads, with nil
+// for what there is none of.
+func (c *commit) askHeads(of ...ids.Conversation) []sqldb.Question {
+	var missing [][]byte
 	for _, id := range of {
 		if _, ok := c.heads[id]; ok {
 			continue
@@ -116,23 +120,12 @@ func (c *commit) load(ctx context.Context, of ...ids.Conversation) error {
 		c.heads[id] = nil
 		missing = append(missing, id.Bytes())
 	}
-	for _, part := range parts(missing) {
-		found, err := collect(ctx, c.tx, scanHead,
-			`SELECT id, last_seq, last_rev, last_ord, last_pos, active_pos, member_version, member_count
-			FROM chat_conversation WHERE id IN (`+part.list(1)+`)`, part...)
-		if err != nil {
-			return fmt.Errorf("read counters: %w", err)
-		}
-		for _, h := range found {
-			c.heads[h.id] = &h
-		}
-	}
-	return nil
-}
-
-func scanHead(r sqldb.Row) (h head, err error) {
-	err = r.Scan(&h.id, &h.lastSeq, &h.lastRev, &h.lastOrd, &h.lastPos, &h.activePos, &h.memberVersion, &h.memberCount)
-	return h, err
+	return c.s.bulk.heads(missing, func(r sqldb.Row) error {
+		var h head
+		err := r.Scan(&h.id, &h.lastSeq, &h.lastRev, &h.lastOrd, &h.lastPos, &h.activePos, &h.memberVersion, &h.memberCount)
+		c.heads[h.id] = &h
+		return err
+	})
 }
 
 // take gives a change of h its position.
@@ -148,7 +141,7 @@ func (c *commit) change(ctx context.Context, h *head, e chat.Event, j entry) (*c
 	e.Conversation, e.Pos, e.LastOrd = h.id, c.take(h), h.lastOrd
 	h.lastRev++
 	e.Rev = h.lastRev
-	_, err := c.tx.Exec(ctx,
+	err := c.tx.Later(ctx,
 		`INSERT INTO chat_change (pos, conversation, rev, ord, kind, message, old_text, user_id, change, role, actor, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		e.Pos, h.id, e.Rev, e.LastOrd, j.kind, j.message, j.oldText, j.member.User,
@@ -190,7 +183,7 @@ func (c *commit) finish(ctx context.Context) error {
 		}
 	}
 	if c.pos != c.first {
-		if _, err := c.tx.Exec(ctx, `UPDATE chat_position SET pos = $1 WHERE id = 1`, c.pos); err != nil {
+		if err := c.tx.Later(ctx, `UPDATE chat_position SET pos = $1 WHERE id = 1`, c.pos); err != nil {
 			return fmt.Errorf("write the position: %w", err)
 		}
 	}

@@ -29,7 +29,7 @@ func (s *Store) Create(ctx context.Context, n chat.NewConversation) (chat.Conver
 	var made chat.Conversation
 	var created bool
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		c, err := s.begin(ctx, tx)
+		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
 		}

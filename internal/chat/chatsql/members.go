@@ -78,7 +78,7 @@ func (s *Store) Heir(ctx context.Context, id ids.Conversation, leaving ids.User)
 func (s *Store) ChangeMembers(ctx context.Context, edit chat.MemberEdit) (chat.Conversation, error) {
 	var after chat.Conversation
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
-		c, err := s.begin(ctx, tx)
+		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
 		}

@@ -58,15 +58,12 @@ func (s *Store) readTarget(ctx context.Context, who memberID, seq int64) (r read
 // applyReads writes a batch of receipts.
 func (s *Store) applyReads(tx *sqldb.Tx, items []*sqldb.Item[reading]) error {
 	ctx := context.Background()
-	c, err := s.begin(ctx, tx)
-	if err != nil {
-		return err
-	}
 	of := make([]ids.Conversation, len(items))
 	for i, item := range items {
 		of[i] = item.Value.who.conversation
 	}
-	if err := c.load(ctx, of...); err != nil {
+	c, err := s.begin(ctx, tx, of)
+	if err != nil {
 		return err
 	}
 	for _, item := range items {

@@ -12,7 +12,7 @@ import (
 func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, error) {
 	var after chat.Message
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
-		c, err := s.begin(ctx, tx)
+		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
 		}

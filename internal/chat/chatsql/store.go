@@ -85,7 +85,7 @@ func (s *Store) Position(ctx context.Context) (string, int64, error) {
 	// The first question to SQLite since the start, or to a new database: the
 	// lane answers, so that no commit comes in between.
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
-		c, err := s.begin(ctx, tx)
+		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
 		}

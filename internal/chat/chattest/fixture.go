@@ -142,7 +142,7 @@ func (f *Fixture) MemberEdit(
 		Conversation: id, Version: f.View(t, actor, id).MemberVersion, At: now,
 		Note: chat.NewMessage{
 			ID: ids.New[ids.Message](), Sender: actor, Text: "The members have changed.", CreatedAt: now,
-			Note: &chat.Note{Change: change, Users: slices.Clone(users)},
+			Note: &chat.Note{Change: change, Users: slices.Clone(users), Role: role},
 		},
 	}
 	for _, u := range users {

@@ -106,4 +106,5 @@ type Message struct {
 type Note struct {
 	Change string     `json:"change"`
 	Users  []ids.User `json:"users,omitempty"`
+	Role   string     `json:"role,omitempty"`
 }

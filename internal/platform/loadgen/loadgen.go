@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,8 +19,8 @@ const (
 
 // Config is what all scenarios have in common.
 type Config struct {
-	URL        string        // of the server, as http://127.0.0.1:4000
-	PID        int           // of the server; 0 finds a local one by its port
+	URLs       []string      // of the server, as http://127.0.0.1:4000; of several nodes, over which sockets are spread evenly
+	PID        int           // of the server, if it is one; 0 finds local ones by their ports
 	PerAccount int           // sockets of one account; 20 when 0, the server's own cap
 	TextSize   int           // characters of a message; 100 when 0
 	Warmup     int           // messages before the measured ones
@@ -42,27 +43,33 @@ func Run(ctx context.Context, cfg Config, s Scenario) (*Report, error) {
 	p := newPlay(cfg, s)
 	defer p.close()
 	report := &Report{Scenario: s.Name, Rooms: s.Rooms, Receivers: s.Rooms * s.Receivers, Streams: s.Rooms * s.Streams, Window: s.window(), Rate: s.Rate}
-	proc, err := findServer(cfg.URL, cfg.PID)
+	procs, err := findServers(cfg.URLs, cfg.PID)
 	if err != nil && cfg.PID > 0 {
 		return nil, fmt.Errorf("process %d: %w", cfg.PID, err)
 	} else if err != nil {
 		p.say("CPU and memory of the server are not measured: " + err.Error())
 	}
-	if err := p.setUp(ctx, proc); err != nil {
+	if err := p.setUp(ctx, procs); err != nil {
 		return nil, err
 	}
-	p.measure(ctx, proc, report)
+	p.measure(ctx, procs, report)
 	p.close()
 	p.judge(report)
 	return report, nil
 }
 
 func (c *Config) complete() error {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("the server's URL must be like http://127.0.0.1:4000")
+	if len(c.URLs) == 0 || len(c.URLs) > 1 && c.PID > 0 {
+		return errors.New("a run needs a URL; and a process can be named only for one")
 	}
-	c.URL = strings.TrimSuffix(c.URL, "/")
+	c.URLs = slices.Clone(c.URLs)
+	for i, raw := range c.URLs {
+		u, err := url.Parse(raw)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return errors.New("the server's URL must be like http://127.0.0.1:4000")
+		}
+		c.URLs[i] = strings.TrimSuffix(raw, "/")
+	}
 	if c.PerAccount == 0 {
 		c.PerAccount = 20
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func play(t *testing.T, f *fakeServer, s loadgen.Scenario) *loadgen.Report {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
-	report, err := loadgen.Run(ctx, loadgen.Config{URL: start(t, f), PerAccount: 4, Settle: 100 * time.Millisecond}, s)
+	report, err := loadgen.Run(ctx, loadgen.Config{URLs: []string{start(t, f)}, PerAccount: 4, Settle: 100 * time.Millisecond}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +98,14 @@ func TestWhatCannotBeSetUpIsAnErrorWithAHint(t *testing.T) {
 		cfg      loadgen.Config
 		scenario loadgen.Scenario
 	}{
-		"no server":          {loadgen.Config{URL: "http://127.0.0.1:1"}, loadgen.Fanout(1, 1, 1, false)},
-		"no URL":             {loadgen.Config{URL: "127.0.0.1:4000"}, loadgen.Fanout(1, 1, 1, false)},
-		"no receivers":       {loadgen.Config{URL: "http://127.0.0.1:1"}, loadgen.Fanout(0, 1, 1, false)},
-		"too many sockets":   {loadgen.Config{URL: "http://127.0.0.1:1"}, loadgen.Rooms(1000, 1000, 1, 0)},
-		"a text too long":    {loadgen.Config{URL: "http://127.0.0.1:1", TextSize: 20_000}, loadgen.Fanout(1, 1, 1, false)},
-		"no such process":    {loadgen.Config{URL: "http://127.0.0.1:1", PID: 1 << 30}, loadgen.Fanout(1, 1, 1, false)},
-		"too many messages":  {loadgen.Config{URL: "http://127.0.0.1:1"}, loadgen.Fanout(1, 1<<30, 1, false)},
-		"a warm-up too long": {loadgen.Config{URL: "http://127.0.0.1:1", Warmup: 1 << 30}, loadgen.Fanout(1, 1, 1, false)},
+		"no server":          {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}}, loadgen.Fanout(1, 1, 1, false)},
+		"no URL":             {loadgen.Config{URLs: []string{"127.0.0.1:4000"}}, loadgen.Fanout(1, 1, 1, false)},
+		"no receivers":       {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}}, loadgen.Fanout(0, 1, 1, false)},
+		"too many sockets":   {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}}, loadgen.Rooms(1000, 1000, 1, 0)},
+		"a text too long":    {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}, TextSize: 20_000}, loadgen.Fanout(1, 1, 1, false)},
+		"no such process":    {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}, PID: 1 << 30}, loadgen.Fanout(1, 1, 1, false)},
+		"too many messages":  {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}}, loadgen.Fanout(1, 1<<30, 1, false)},
+		"a warm-up too long": {loadgen.Config{URLs: []string{"http://127.0.0.1:1"}, Warmup: 1 << 30}, loadgen.Fanout(1, 1, 1, false)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +138,25 @@ func TestAReportIsATableAndALineOfJSON(t *testing.T) {
 	if err := r.WriteJSON(&line); err != nil || strings.Count(line.String(), "\n") != 1 {
 		t.Error(line.String(), err)
 	}
-	if err := json.Unmarshal(line.Bytes(), &back); err != nil || back != *r {
+	if err := json.Unmarshal(line.Bytes(), &back); err != nil || !reflect.DeepEqual(back, *r) {
 		t.Error(back, err)
+	}
+}
+
+func TestSocketsAreSpreadOverNodes(t *testing.T) {
+	t.Parallel()
+	url := start(t, &fakeServer{}) // one server stands for three nodes
+	cfg := loadgen.Config{URLs: []string{url, url, url}, PerAccount: 4, Settle: 100 * time.Millisecond}
+	r, err := loadgen.Run(t.Context(), cfg, loadgen.Rooms(6, 5, 30, 0))
+	if err != nil || !r.Good() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if len(r.Nodes) != 3 {
+		t.Fatalf("%+v", r.Nodes)
+	}
+	for _, n := range r.Nodes {
+		if n.Delivered != 50 || n.URL != url || n.RSS == 0 {
+			t.Errorf("%+v", n)
+		}
 	}
 }

@@ -71,6 +71,23 @@ func upperEdge(bucket int) time.Duration {
 // server is a local chatd's process, as /proc shows it.
 type server struct{ pid int }
 
+// servers are the processes of the nodes in the order of Config.URLs; empty
+// when they are not known.
+type servers []*server
+
+// findServers returns all nodes' processes, or none.
+func findServers(urls []string, pid int) (servers, error) {
+	found := make(servers, len(urls))
+	for i, u := range urls {
+		s, err := findServer(u, pid)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = s
+	}
+	return found, nil
+}
+
 // findServer returns the process that listens at the URL's port when the URL
 // is of this machine; pid names it where that cannot be seen.
 func findServer(rawURL string, pid int) (*server, error) {
@@ -154,20 +171,32 @@ func (s *server) rss() (int64, error) {
 	return kib << 10, err
 }
 
-// used is cpu for a process that may be unknown (nil) or gone.
-func (s *server) used() time.Duration {
-	if s == nil {
-		return 0
+// used is the processor time of all nodes; 0 where they are not known.
+func (s servers) used() (sum time.Duration) {
+	for _, d := range s.usedEach() {
+		sum += d
 	}
-	d, _ := s.cpu() // gone means that the sends failed, and that is told
-	return d
+	return sum
 }
 
-// holds is rss for a process that may be unknown (nil) or gone.
-func (s *server) holds() int64 {
-	if s == nil {
-		return 0
+func (s servers) usedEach() []time.Duration {
+	each := make([]time.Duration, len(s))
+	for i := range s {
+		each[i], _ = s[i].cpu() // gone means that the sends failed, and that is told
 	}
-	n, _ := s.rss() // as above
+	return each
+}
+
+// holds is the memory of all nodes; 0 where they are not known.
+func (s servers) holds() (sum int64) {
+	for _, one := range s {
+		sum += one.holds()
+	}
+	return sum
+}
+
+// holds is rss, 0 for a process that is gone.
+func (s *server) holds() int64 {
+	n, _ := s.rss()
 	return n
 }

@@ -35,6 +35,7 @@ type play struct {
 	once                           sync.Once
 	ack, delivery                  latencies
 	firstFailure                   atomic.Pointer[string]
+	byNode                         []atomic.Int64 // delivered, of each node
 }
 
 // room is one conversation.
@@ -61,6 +62,7 @@ type stream struct {
 type receiver struct {
 	play    *play
 	room    *room
+	node    int // of Config.URLs
 	conn    *wsclient.Conn
 	tracks  []track // of the room's streams
 	lastSeq int64
@@ -71,7 +73,8 @@ type receiver struct {
 func newPlay(cfg Config, s Scenario) *play {
 	p := &play{
 		cfg: cfg, scenario: s, run: rand.Int64N(1 << 60), began: time.Now(), //nolint:gosec // a name, no secret
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connectAtOnce}, Timeout: time.Minute},
+		byNode: make([]atomic.Int64, len(cfg.URLs)),
+		http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connectAtOnce}, Timeout: time.Minute},
 	}
 	for range s.Rooms {
 		room := &room{}
@@ -133,6 +136,7 @@ func (r *receiver) handle(e wsclient.Event) {
 	r.lastSeq = max(r.lastSeq, seq)
 	p.delivery.add(now - time.Duration(m.at))
 	p.delivered.Add(1)
+	p.byNode[r.node].Add(1)
 	p.last.Store(int64(now))
 	if s := p.streams[m.stream]; s.reached.Add(1) == int64(len(r.room.receivers)) {
 		select {

@@ -41,6 +41,16 @@ type Report struct {
 	RSSPerSocket   int64   `json:"rss_bytes_per_socket"`        // after the hold, over what it was with the first quarter of them
 	HeldSeconds    float64 `json:"held_s,omitempty"`            // of idle
 	HeldCPU        float64 `json:"held_server_cpu_s,omitempty"` // of idle
+	Nodes          []Node  `json:"nodes,omitempty"`             // where there are several
+}
+
+// Node is what one of several nodes has used, and delivered to its sockets.
+type Node struct {
+	URL            string  `json:"url"`
+	Delivered      int64   `json:"delivered"`
+	CPU            float64 `json:"cpu_s"`
+	CPUPerDelivery float64 `json:"cpu_us_per_delivery"`
+	RSS            int64   `json:"rss_bytes"`
 }
 
 // Quantiles are latencies in milliseconds.
@@ -62,24 +72,25 @@ func (l *latencies) report() Quantiles {
 }
 
 // measure warms up, holds, and sends what is measured.
-func (p *play) measure(ctx context.Context, proc *server, r *Report) {
+func (p *play) measure(ctx context.Context, procs servers, r *Report) {
 	if p.cfg.Warmup > 0 {
 		p.say(fmt.Sprintf("warming up with %d messages", p.cfg.Warmup))
 		p.sendAll(ctx, p.cfg.Warmup)
 		p.ack.reset()
 		p.delivery.reset()
 	}
-	start := proc.used()
+	start, each := procs.used(), procs.usedEach()
 	if p.scenario.Hold > 0 {
 		p.say(fmt.Sprintf("holding for %s", p.scenario.Hold))
 		begin := time.Now()
 		waitUntil(ctx, begin.Add(p.scenario.Hold))
-		r.HeldSeconds, r.HeldCPU = time.Since(begin).Seconds(), (proc.used() - start).Seconds()
+		r.HeldSeconds, r.HeldCPU = time.Since(begin).Seconds(), (procs.used() - start).Seconds()
 	}
-	if rss := proc.holds(); rss > 0 && p.rssBefore > 0 {
+	if rss := procs.holds(); rss > 0 && p.rssBefore > 0 {
 		r.RSSPerSocket = (rss - p.rssBefore) / int64(p.scenario.sockets()-p.socketsBefore)
 	}
 	sent, acked, delivered := p.sent.Load(), p.acked.Load(), p.delivered.Load()
+	had := p.deliveredEach()
 	p.say(fmt.Sprintf("sending %d messages", p.scenario.Messages))
 	begin := time.Since(p.began)
 	p.sendAll(ctx, p.scenario.Messages)
@@ -87,9 +98,24 @@ func (p *play) measure(ctx context.Context, proc *server, r *Report) {
 	r.Sent, r.Acked, r.Delivered = p.sent.Load()-sent, p.acked.Load()-acked, p.delivered.Load()-delivered
 	r.AckRate, r.DeliveryRate = float64(r.Acked)/r.Seconds, float64(r.Delivered)/r.Seconds
 	r.Ack, r.Delivery = p.ack.report(), p.delivery.report()
-	r.ServerCPU = (proc.used() - start).Seconds()
+	r.ServerCPU = (procs.used() - start).Seconds()
 	r.CPUPerDelivery = (r.ServerCPU - r.HeldCPU) * 1e6 / float64(max(r.Delivered, 1))
-	r.ServerRSS = proc.holds()
+	r.ServerRSS = procs.holds()
+	if len(procs) > 1 {
+		for i, now := range procs.usedEach() {
+			n := Node{URL: p.cfg.URLs[i], Delivered: p.byNode[i].Load() - had[i], CPU: (now - each[i]).Seconds(), RSS: procs[i].holds()}
+			n.CPUPerDelivery = n.CPU * 1e6 / float64(max(n.Delivered, 1))
+			r.Nodes = append(r.Nodes, n)
+		}
+	}
+}
+
+func (p *play) deliveredEach() []int64 {
+	each := make([]int64, len(p.byNode))
+	for i := range p.byNode {
+		each[i] = p.byNode[i].Load()
+	}
+	return each
 }
 
 // judge compares what every receiver got with what was acknowledged. All
@@ -125,6 +151,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	row("delivered after", "p50 %.2f ms  p99 %.2f ms  p999 %.2f ms", r.Delivery.P50, r.Delivery.P99, r.Delivery.P999)
 	if r.ServerRSS > 0 {
 		row("server", "%.2f s CPU (%.1f us a delivery), %.1f MiB RSS", r.ServerCPU, r.CPUPerDelivery, float64(r.ServerRSS)/(1<<20))
+	}
+	for _, n := range r.Nodes {
+		row(n.URL, "%.2f s CPU (%.1f us a delivery of its own %d), %.1f MiB RSS", n.CPU, n.CPUPerDelivery, n.Delivered, float64(n.RSS)/(1<<20))
 	}
 	if r.HeldSeconds > 0 && r.ServerRSS > 0 {
 		row("held", "%.0f s for %.2f s of server CPU, %.1f KiB a socket", r.HeldSeconds, r.HeldCPU, float64(r.RSSPerSocket)/(1<<10))

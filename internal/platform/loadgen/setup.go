@@ -36,7 +36,7 @@ type account struct{ id, token string }
 
 // setUp registers accounts, makes rooms and connects all sockets. When it
 // returns, every subscription is in force.
-func (p *play) setUp(ctx context.Context, proc *server) error {
+func (p *play) setUp(ctx context.Context, procs servers) error {
 	s := p.scenario
 	accounts := make([]account, (s.sockets()+p.cfg.PerAccount-1)/p.cfg.PerAccount)
 	p.say(fmt.Sprintf("registering %d accounts", len(accounts)))
@@ -61,7 +61,7 @@ func (p *play) setUp(ctx context.Context, proc *server) error {
 	if err := p.connect(ctx, 0, first, accounts); err != nil {
 		return err
 	}
-	p.rssBefore, p.socketsBefore = proc.holds(), first
+	p.rssBefore, p.socketsBefore = procs.holds(), first
 	return p.connect(ctx, first, s.sockets(), accounts)
 }
 
@@ -70,13 +70,15 @@ func (p *play) connect(ctx context.Context, begin, end int, accounts []account) 
 	s := p.scenario
 	return atOnce(ctx, connectAtOnce, end-begin, func(ctx context.Context, i int) error {
 		k := begin + i
-		room := p.rooms[k/(s.Receivers+s.Streams)]
+		each := s.Receivers + s.Streams
+		room := p.rooms[k/each]
 		who := accounts[k%len(accounts)]
-		j := k % (s.Receivers + s.Streams)
+		j, node := k%each, (k+k/each)%len(p.cfg.URLs) // or all senders would be at one
 		if j < s.Receivers {
+			room.receivers[j].node = node
 			return p.connectReceiver(ctx, room.receivers[j], who)
 		}
-		return p.connectStream(ctx, room.streams[j-s.Receivers], who)
+		return p.connectStream(ctx, room.streams[j-s.Receivers], node, who)
 	})
 }
 
@@ -139,7 +141,7 @@ func (p *play) post(ctx context.Context, token, document string, input map[strin
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.cfg.URL+"/graphql", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.cfg.URLs[0]+"/graphql", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -181,8 +183,8 @@ func hinted(code, message string) error {
 	return fmt.Errorf("%s: %s", code, message)
 }
 
-func (p *play) dial(ctx context.Context, who account) (*wsclient.Conn, error) {
-	address := "ws" + strings.TrimPrefix(p.cfg.URL, "http") + "/graphql"
+func (p *play) dial(ctx context.Context, node int, who account) (*wsclient.Conn, error) {
+	address := "ws" + strings.TrimPrefix(p.cfg.URLs[node], "http") + "/graphql"
 	c, err := wsclient.Dial(ctx, address, map[string]string{"authorization": "Bearer " + who.token})
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -193,7 +195,7 @@ func (p *play) dial(ctx context.Context, who account) (*wsclient.Conn, error) {
 // connectReceiver subscribes; the query behind it is answered only once the
 // subscription is in force.
 func (p *play) connectReceiver(ctx context.Context, r *receiver, who account) error {
-	c, err := p.dial(ctx, who)
+	c, err := p.dial(ctx, r.node, who)
 	if err != nil {
 		return err
 	}
@@ -211,8 +213,8 @@ func (p *play) connectReceiver(ctx context.Context, r *receiver, who account) er
 	return nil
 }
 
-func (p *play) connectStream(ctx context.Context, s *stream, who account) error {
-	c, err := p.dial(ctx, who)
+func (p *play) connectStream(ctx context.Context, s *stream, node int, who account) error {
+	c, err := p.dial(ctx, node, who)
 	s.conn = c
 	return err
 }

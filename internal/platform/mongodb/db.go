@@ -17,6 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"chatd/internal/platform/dial"
 	"chatd/internal/platform/errs"
 )
 
@@ -31,7 +32,8 @@ type Config struct {
 	Name string
 	// MaxConns bounds the connections to each server (50).
 	MaxConns int
-	// Timeout bounds every command, waiting for a connection included (5 s).
+	// Timeout bounds every command, waiting for a connection included (5 s),
+	// where the context has no limit of its own: a longer one would hold.
 	Timeout time.Duration
 	// ConnectTimeout bounds the making of a connection, and the search for a
 	// primary at Open (3 s).
@@ -93,6 +95,7 @@ func clientOptions(cfg Config) (*options.ClientOptions, error) {
 		SetMaxPoolSize(uint64(max(cfg.MaxConns, 1))).
 		SetMaxConnIdleTime(5 * time.Minute).
 		SetConnectTimeout(cfg.ConnectTimeout).
+		SetDialer(dial.Dialer(cfg.ConnectTimeout)).
 		SetServerSelectionTimeout(cfg.ConnectTimeout).
 		SetTimeout(cfg.Timeout).
 		SetReadPreference(readpref.Primary()).

@@ -42,6 +42,12 @@ func (l *events) Read(_ context.Context, after int64, limit int) ([]bus.Envelope
 	return part, after + int64(len(part)), l.err
 }
 
+func (l *events) LastChange(context.Context) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.all)), l.err
+}
+
 // receiver takes events as they are offered; they are safe when release says so.
 type receiver struct {
 	mu     sync.Mutex

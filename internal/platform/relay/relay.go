@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,9 @@ type Log interface {
 	// commits, and the position of the last; after itself when there is
 	// nothing. An event becomes visible only after all before it.
 	Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error)
+	// LastChange returns the position of the newest event, 0 when there is
+	// none.
+	LastChange(ctx context.Context) (int64, error)
 }
 
 // State is what is stored of a relay. The zero State is that of a new one.
@@ -44,12 +48,13 @@ type Positions interface {
 	Save(ctx context.Context, name string, s State) error
 }
 
-// Deps are what a Relay works with; all are required.
+// Deps are what a Relay works with; all but Metrics are required.
 type Deps struct {
 	Events    Log
 	Positions Positions
 	To        bus.Publisher
 	Log       zerolog.Logger
+	Metrics   *Metrics // nil counts nowhere
 }
 
 // Config tunes a Relay. Zero values are the defaults.
@@ -74,6 +79,7 @@ type Relay struct {
 	Deps
 	cfg  Config
 	wake chan struct{}
+	safe atomic.Int64 // up to where, for count
 }
 
 // New returns a relay. It starts nothing.
@@ -83,6 +89,9 @@ func New(deps Deps, cfg Config) *Relay {
 	cfg.Poll = cmp.Or(cfg.Poll, 500*time.Millisecond)
 	cfg.Save = cmp.Or(cfg.Save, 250*time.Millisecond)
 	cfg.Lease = cmp.Or(cfg.Lease, 3*time.Second)
+	if deps.Metrics == nil {
+		deps.Metrics = NewMetrics(nil)
+	}
 	deps.Log = deps.Log.With().Str("relay", cfg.Name).Logger()
 	return &Relay{Deps: deps, cfg: cfg, wake: make(chan struct{}, 1)}
 }
@@ -105,7 +114,9 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.Log.Debug().Int64("term", held.Term).Int64("pos", held.Pos).Msg("relaying")
 			err = r.lead(ctx, held)
 		}
+		r.Metrics.backlog.DeleteLabelValues(r.cfg.Name) // it is another's to tell
 		if err != nil && ctx.Err() == nil {
+			r.Metrics.failures.WithLabelValues(r.cfg.Name).Inc()
 			r.Log.Warn().Err(err).Msg("relaying was interrupted and will be taken up again")
 			r.pause(ctx, r.cfg.Poll)
 		}
@@ -122,10 +133,12 @@ type pending struct {
 // lead relays as the holder until the lease is lost, something fails or ctx
 // ends.
 func (r *Relay) lead(ctx context.Context, held State) error {
+	r.safe.Store(held.Pos)
 	offered := make(chan pending, r.cfg.Window-1) // and one in keep's hand
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.offer(ctx, held.Pos, offered) })
 	group.Go(func() error { return r.keep(ctx, held, offered) })
+	group.Go(func() error { return r.count(ctx) })
 	return group.Wait()
 }
 
@@ -187,6 +200,7 @@ func (r *Relay) keep(ctx context.Context, s State, offered <-chan pending) error
 				return errors.Join(fmt.Errorf("events up to %d: %w", inHand.pos, err), r.letGo(ctx, s))
 			}
 			s.Pos, inHand = inHand.pos, pending{}
+			r.safe.Store(s.Pos)
 		case now := <-save.C:
 			if s.Pos == saved && (r.cfg.Alone || now.Sub(beaten) < r.cfg.Lease/3) {
 				continue
@@ -198,6 +212,27 @@ func (r *Relay) keep(ctx context.Context, s State, offered <-chan pending) error
 		case <-ctx.Done():
 			s.Pos = furthest(s.Pos, inHand, offered)
 			return r.letGo(ctx, s)
+		}
+	}
+}
+
+// countEvery is the time between two looks at how far the relay is behind.
+const countEvery = time.Second
+
+// count tells how far the relay is behind. It is never why relaying fails.
+func (r *Relay) count(ctx context.Context) error {
+	backlog := r.Metrics.backlog.WithLabelValues(r.cfg.Name)
+	tick := time.NewTicker(countEvery)
+	defer tick.Stop()
+	for {
+		safe := r.safe.Load() // before the newest, so that it is never beyond
+		if last, err := r.Events.LastChange(ctx); err == nil {
+			backlog.Set(float64(max(0, last-safe)))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

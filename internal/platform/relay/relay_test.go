@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"chatd/internal/platform/bus"
@@ -155,6 +158,37 @@ func TestNoMoreIsOfferedThanTheWindow(t *testing.T) {
 		if n := len(w.to.positions()); n > 5 { // one waits to be noted
 			t.Errorf("%d offered", n)
 		}
+	})
+}
+
+func TestHowFarARelayIsBehindIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		w.to.hold()
+		w.log.commit(1000)
+		counts := prometheus.NewRegistry()
+		stop := run(t, relay.New(relay.Deps{
+			Events: &w.log, Positions: &w.positions, To: &w.to, Log: zerolog.Nop(), Metrics: relay.NewMetrics(counts),
+		}, relay.Config{Name: "a>g", Batch: 10, Window: 4}))
+		tells := func(want string) {
+			t.Helper()
+			pass(1500 * time.Millisecond)
+			if want != "" {
+				want = "# HELP chatd_relay_backlog Events in the log that are not yet safe with the receiver, by relay; on the node that holds it.\n" +
+					"# TYPE chatd_relay_backlog gauge\nchatd_relay_backlog{relay=\"a>g\"} " + want + "\n"
+			}
+			if err := testutil.GatherAndCompare(counts, strings.NewReader(want), "chatd_relay_backlog"); err != nil {
+				t.Error(err)
+			}
+		}
+		tells("1000") // of which few are offered
+		w.to.release(0, nil)
+		tells("990")
+		w.log.commit(5)
+		tells("995")
+		stop()
+		tells("") // another node knows more now
 	})
 }
 

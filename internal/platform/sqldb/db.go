@@ -39,9 +39,10 @@ type Config struct {
 	// MaxConns bounds the connections: PostgreSQL's pool (20), SQLite's
 	// readers (4, at least 2).
 	MaxConns int
-	// Timeout bounds every statement and transaction on PostgreSQL, waiting
-	// for a connection included (5 s), and how long SQLite waits for a lock
-	// of another program.
+	// Timeout bounds every read and write on PostgreSQL from the call to the
+	// answer (5 s): waiting for others' commits and for a connection, the
+	// making of one, and further tries included. It is also how long SQLite
+	// waits for a lock of another program.
 	Timeout time.Duration
 	// ConnectTimeout bounds the making of a connection to PostgreSQL (3 s).
 	ConnectTimeout time.Duration
@@ -86,7 +87,7 @@ type DB struct {
 	lanes  map[string]*Lane
 	closed bool
 
-	counts struct{ commits, jobs, failed atomic.Uint64 }
+	counts struct{ commits, jobs, failed, retries atomic.Uint64 }
 	sick   atomic.Pointer[error] // why the last group could not be committed
 }
 
@@ -141,8 +142,8 @@ func (d *DB) QueryRow(ctx context.Context, q string, args ...any) Row {
 	return r
 }
 
-// limit gives reads of PostgreSQL their time limit. SQLite's own have none:
-// they wait for nobody.
+// limit gives what asks PostgreSQL its time limit. SQLite's have none: reads
+// wait for nobody, and writes for the disk.
 func (d *DB) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if d.engine == SQLite {
 		return ctx, func() {}
@@ -287,6 +288,7 @@ type Stats struct {
 	Commits uint64 // groups committed
 	Jobs    uint64 // jobs and items of batches in them
 	Failed  uint64 // groups that could not be committed
+	Retries uint64 // tries that another transaction got in the way of
 	Queue   int    // jobs waiting now
 	Conns   int    // connections open now
 	Waits   int64  // how often a reader had to wait for a connection
@@ -298,6 +300,7 @@ func (d *DB) Stats() Stats {
 		Commits: d.counts.commits.Load(),
 		Jobs:    d.counts.jobs.Load(),
 		Failed:  d.counts.failed.Load(),
+		Retries: d.counts.retries.Load(),
 	}
 	d.mu.Lock()
 	for _, l := range d.lanes {

@@ -164,6 +164,34 @@ func TestALockIsHeldByOne(t *testing.T) {
 	})
 }
 
+func TestALockIsSharedByManyOrHeldByOne(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		var shared []*sqldb.Lock
+		for range 3 {
+			l, ok, err := db.TryShare(t.Context(), "node")
+			if err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			shared = append(shared, l)
+		}
+		for _, l := range shared {
+			if _, ok, err := db.TryLock(t.Context(), "node"); ok || err != nil {
+				t.Errorf("held by one beside others: %v, %v", ok, err)
+			}
+			l.Release()
+		}
+		alone, ok, err := db.TryLock(t.Context(), "node")
+		if err != nil || !ok {
+			t.Fatal("after all have gone: ", ok, err)
+		}
+		if _, ok, err := db.TryShare(t.Context(), "node"); ok || err != nil {
+			t.Errorf("shared beside one: %v, %v", ok, err)
+		}
+		alone.Release()
+	})
+}
+
 func TestPingAnswers(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {

@@ -24,7 +24,9 @@
 // PostgreSQL has a goroutine and a connection per lane (READ COMMITTED, so
 // that a job that first takes a row's lock sees what its last holder
 // committed), and any number of DB.Write at once, each a SERIALIZABLE
-// transaction of its own that is tried again on a conflict. So a job may read
+// transaction of its own that is tried again on a conflict. What a lane's job
+// does not wait for (Later) goes out with what it does, BEGIN and COMMIT too,
+// so that it holds its locks for few round trips (exchange.go). A job may read
 // and then decide on both engines alike, and may be called more than once.
 //
 // # Errors

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,9 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"chatd/internal/platform/errs"
 	"chatd/internal/platform/turn"
 )
+
+// rollbackTime is how long PostgreSQL may take to undo a group, which it does
+// without looking at the rows.
+const rollbackTime = time.Second
 
 // attempts is how often work is tried that another transaction got in the way
 // of.
@@ -59,20 +61,35 @@ func (l *Lane) do(ctx context.Context, j *job) error {
 	if l.alone(ctx, j) {
 		return j.err
 	}
-	if err := l.queue.put(ctx, j); err != nil {
-		return err
+	patience, cancel := l.db.limit(ctx)
+	defer cancel()
+	j.since = time.Now()
+	if err := l.queue.put(patience, j); err != nil {
+		return gaveUp(ctx, err)
 	}
 	turn.Pass(ctx) // its place in the order is fixed
 	select {
 	case <-j.done:
 		return j.err
-	case <-ctx.Done():
+	case <-patience.Done():
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
-		return ctx.Err()
+		return gaveUp(ctx, patience.Err())
 	}
 	<-j.done // it has begun, and its end is near
 	return j.err
+}
+
+// gaveUp is the error of a job that never began: its caller's when that has
+// left, else that it has waited for too long.
+func gaveUp(caller context.Context, err error) error {
+	if caller.Err() != nil {
+		return caller.Err()
+	}
+	if errors.Is(err, ErrClosed) {
+		return err
+	}
+	return unavailable(fmt.Errorf("waiting for a commit: %w", err))
 }
 
 // alone commits the job on the caller's goroutine when nobody else is writing
@@ -148,7 +165,12 @@ func (l *Lane) gather() {
 func (l *Lane) group(jobs []*job) {
 	n := 0
 	for _, j := range jobs {
-		if j.state.CompareAndSwap(waiting, begun) {
+		switch {
+		case !j.state.CompareAndSwap(waiting, begun):
+		case l.late(j):
+			j.err = errLate
+			close(j.done)
+		default:
 			jobs[n] = j
 			n++
 		}
@@ -162,14 +184,23 @@ func (l *Lane) group(jobs []*job) {
 	}
 }
 
-// attempt commits jobs, again and again while others are in the way.
+var errLate = unavailable(errors.New("sqldb: waited for too long before a commit that took its time"))
+
+// late says whether a job has waited for so long that the time left to its
+// caller would cut its whole group short.
+func (l *Lane) late(j *job) bool {
+	return l.db.engine == PostgreSQL && time.Since(j.since) > l.db.cfg.Timeout/2
+}
+
+// attempt commits jobs, again and again while others are in the way. The time
+// of the first to come is that of all.
 func (l *Lane) attempt(ctx context.Context, jobs []*job) {
 	if l.db.engine == PostgreSQL {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.db.cfg.Timeout)
+		ctx, cancel = context.WithDeadline(ctx, jobs[0].since.Add(l.db.cfg.Timeout))
 		defer cancel()
 	}
-	err := retry(ctx, func() error {
+	err := l.db.retry(ctx, func() error {
 		err := l.commit(ctx, parts(jobs))
 		if errors.Is(err, errSplit) {
 			err = l.commit(ctx, split(jobs))
@@ -188,9 +219,10 @@ func (l *Lane) attempt(ctx context.Context, jobs []*job) {
 }
 
 // retry calls try again while another transaction was in the way.
-func retry(ctx context.Context, try func() error) error {
+func (d *DB) retry(ctx context.Context, try func() error) error {
 	err := try()
 	for n := 1; n < attempts && conflict(err); n++ {
+		d.counts.retries.Add(1)
 		pause := rand.Int64N(int64(2 * time.Millisecond << min(n, 5))) //nolint:gosec // Not a secret.
 		select {
 		case <-ctx.Done():
@@ -206,14 +238,21 @@ func retry(ctx context.Context, try func() error) error {
 // everything is undone; otherwise each job has its own.
 func (l *Lane) commit(ctx context.Context, all []part) error {
 	var err error
-	if l.session, err = l.db.begin(ctx, l.session); err != nil {
+	if l.session, err = l.db.beginOn(ctx, l.session); err != nil {
 		return err
 	}
 	g := group{session: l.session, ctx: ctx, shared: len(all) > 1}
 	if err = g.run(all); err == nil {
-		if _, err = l.session.exec(ctx, "COMMIT"); err == nil {
+		if err = l.session.commit(ctx); err == nil {
 			l.db.committed(g.txs)
 			return nil
+		}
+		if isLate(err) && !fatal(err) { // there is one part: others do not leave any
+			if len(all[0].jobs) > 1 {
+				err = errSplit
+			} else {
+				g.lonely = &all[0]
+			}
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
@@ -228,54 +267,21 @@ func (l *Lane) commit(ctx context.Context, all []part) error {
 	return err
 }
 
-// begin begins a group's transaction on s, or on a new connection when there
-// is none or s has gone bad.
-func (d *DB) begin(ctx context.Context, s *session) (*session, error) {
-	text := "BEGIN"
-	if d.engine == SQLite {
-		text = "BEGIN IMMEDIATE"
-	}
-	if s != nil {
-		_, err := s.exec(ctx, text)
-		if err == nil {
-			return s, nil
-		}
-		s.release(true)
-		if d.engine == SQLite && errors.Is(err, errs.ErrUnavailable) {
-			return nil, fmt.Errorf("beginning a transaction: %w", err)
-		}
-	}
-	return d.beginNew(ctx, text)
-}
-
-// beginNew begins on another connection. The idle ones may all have been lost
-// together; where nothing has begun, the next can be tried.
-func (d *DB) beginNew(ctx context.Context, text string) (s *session, err error) {
-	for range 1 + d.cfg.MaxConns {
-		if s, err = d.beginOnce(ctx, text); !errors.Is(err, driver.ErrBadConn) {
-			break
-		}
-	}
-	return s, err
-}
-
-func (d *DB) beginOnce(ctx context.Context, text string) (*session, error) {
-	s, err := d.session(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	if _, err := s.exec(ctx, text); err != nil {
-		s.release(true)
-		return nil, fmt.Errorf("beginning a transaction: %w", err)
-	}
-	return s, nil
-}
-
 // rollback ends the transaction after an error. SQLite may have rolled back by
 // itself, which the next begin finds out; a connection to PostgreSQL that
 // cannot say ROLLBACK is of no more use.
 func (l *Lane) rollback(ctx context.Context) {
-	_, failed := l.session.exec(context.WithoutCancel(ctx), "ROLLBACK")
+	l.session.pending = l.session.pending[:0]
+	if l.db.engine == PostgreSQL {
+		if !l.session.begun {
+			return
+		}
+		var cancel context.CancelFunc // a server may hang at this moment, too
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+		defer cancel()
+	}
+	_, failed := l.session.exec(ctx, "ROLLBACK")
+	l.session.begun = false
 	if l.db.engine == PostgreSQL && failed != nil {
 		l.drop(true)
 	}

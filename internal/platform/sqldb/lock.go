@@ -16,16 +16,26 @@ type Lock struct {
 	conn *sql.Conn
 }
 
-// TryLock takes the lock of that name for this process and says whether it
-// had it: false when another holds it. On PostgreSQL it is an advisory lock of
-// the schema on a connection of its own; beside a SQLite file it is another,
-// empty one, PATH.NAME.lock.
+// TryLock takes the lock of that name for this process alone and says whether
+// it had it: false when another holds it, or shares it. On PostgreSQL it is an
+// advisory lock of the schema on a connection of its own; beside a SQLite file
+// it is another, empty one, PATH.NAME.lock.
 func (d *DB) TryLock(ctx context.Context, name string) (held *Lock, ok bool, err error) {
+	return d.take(ctx, name, false)
+}
+
+// TryShare takes the lock of that name together with others who share it:
+// false when somebody holds it alone.
+func (d *DB) TryShare(ctx context.Context, name string) (held *Lock, ok bool, err error) {
+	return d.take(ctx, name, true)
+}
+
+func (d *DB) take(ctx context.Context, name string, share bool) (held *Lock, ok bool, err error) {
 	take := d.lockFile
 	if d.engine == PostgreSQL {
 		take = d.lockAdvisory
 	}
-	l, ok, err := take(ctx, name)
+	l, ok, err := take(ctx, name, share)
 	if err != nil {
 		err = fmt.Errorf("taking the lock %s: %w", name, d.translate(err))
 	}
@@ -38,7 +48,7 @@ func (d *DB) TryLock(ctx context.Context, name string) (held *Lock, ok bool, err
 	return l, true, nil
 }
 
-func (d *DB) lockFile(ctx context.Context, name string) (*Lock, bool, error) {
+func (d *DB) lockFile(ctx context.Context, name string, share bool) (*Lock, bool, error) {
 	pool, err := sql.Open("sqlite", d.dsn(d.cfg.Path+"."+name+".lock", "_timeout=0"))
 	if err != nil {
 		return nil, false, err
@@ -47,7 +57,11 @@ func (d *DB) lockFile(ctx context.Context, name string) (*Lock, bool, error) {
 	if l.conn, err = pool.Conn(ctx); err != nil {
 		return l, false, err
 	}
-	_, err = l.conn.ExecContext(ctx, "BEGIN EXCLUSIVE")
+	text := "BEGIN EXCLUSIVE"
+	if share {
+		text = "BEGIN; SELECT count(*) FROM sqlite_schema"
+	}
+	_, err = l.conn.ExecContext(ctx, text)
 	if busy(err) {
 		return l, false, nil
 	}
@@ -57,7 +71,7 @@ func (d *DB) lockFile(ctx context.Context, name string) (*Lock, bool, error) {
 // advisory is a number that the schema and a name share with nobody else.
 const advisory = "hashtextextended('chatd ' || coalesce(current_schema(), '') || ' ' || $1, 0)"
 
-func (d *DB) lockAdvisory(ctx context.Context, name string) (*Lock, bool, error) {
+func (d *DB) lockAdvisory(ctx context.Context, name string, share bool) (*Lock, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	conn, err := d.pool.Conn(ctx)
@@ -65,7 +79,11 @@ func (d *DB) lockAdvisory(ctx context.Context, name string) (*Lock, bool, error)
 		return nil, false, err
 	}
 	l, ok := &Lock{db: d, conn: conn}, false
-	err = conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock("+advisory+")", name).Scan(&ok)
+	function := "pg_try_advisory_lock"
+	if share {
+		function = "pg_try_advisory_lock_shared"
+	}
+	err = conn.QueryRowContext(ctx, "SELECT "+function+"("+advisory+")", name).Scan(&ok)
 	return l, ok, err
 }
 

@@ -1,17 +1,18 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"chatd/internal/platform/dial"
 	"chatd/internal/platform/errs"
 )
 
@@ -45,22 +46,41 @@ func (d *DB) postgresPool(limit time.Duration) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the PostgreSQL address: %w", err)
 	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = d.cfg.ConnectTimeout
-		dialer := net.Dialer{KeepAlive: 15 * time.Second, Timeout: d.cfg.ConnectTimeout}
-		cfg.DialFunc = dialer.DialContext
-	}
+	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, d.cfg.ConnectTimeout)
+	cfg.DialFunc = dial.Dialer(cfg.ConnectTimeout).DialContext
 	set := func(name, value string) {
 		if _, ok := cfg.RuntimeParams[name]; !ok {
 			cfg.RuntimeParams[name] = value
 		}
 	}
 	set("application_name", "chatd")
+	// The server, too, notices that a node is gone, and gives up its locks.
+	set("tcp_keepalives_idle", "15")
+	set("tcp_keepalives_interval", "5")
+	set("tcp_keepalives_count", "3")
+	set("tcp_user_timeout", strconv.FormatInt(dial.Silence.Milliseconds(), 10))
 	if limit > 0 {
 		set("statement_timeout", strconv.FormatInt((limit*9/10).Milliseconds(), 10))
 		set("idle_in_transaction_session_timeout", strconv.FormatInt((2*limit).Milliseconds(), 10))
 	}
-	return stdlib.OpenDB(*cfg), nil
+	return stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(pingSoon)), nil
+}
+
+// pingTime is how long a connection that was idle may take to show that it
+// lives. Connections that died together, in a network that has forgotten them,
+// must not cost a caller his whole time each.
+const pingTime = time.Second
+
+// pingSoon asks a connection that was idle for a second whether it lives. That
+// stdlib is to ask again says that it does not: it then finds it closed and
+// takes another.
+func pingSoon(ctx context.Context, p stdlib.ShouldPingParams) (again bool) {
+	if p.IdleDuration <= time.Second {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	return p.Conn.Ping(ctx) != nil
 }
 
 // writeAlone runs fn in a transaction of its own on PostgreSQL.
@@ -68,15 +88,18 @@ func (d *DB) writeAlone(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := retry(ctx, func() error { return d.tryAlone(ctx, fn) })
+	until := time.Now().Add(d.cfg.Timeout)
+	wait, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	err := d.retry(wait, func() error { return d.tryAlone(ctx, until, fn) })
 	if err != nil && ctx.Err() == nil && errors.Is(err, errs.ErrUnavailable) {
 		d.counts.failed.Add(1)
 	}
 	return err
 }
 
-func (d *DB) tryAlone(caller context.Context, fn func(tx *Tx) error) error {
-	wait, cancel := context.WithTimeout(caller, d.cfg.Timeout)
+func (d *DB) tryAlone(caller context.Context, until time.Time, fn func(tx *Tx) error) error {
+	wait, cancel := context.WithDeadline(caller, until)
 	defer cancel()
 	s, err := d.beginNew(wait, "BEGIN ISOLATION LEVEL SERIALIZABLE")
 	if err != nil {
@@ -86,17 +109,18 @@ func (d *DB) tryAlone(caller context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	// What has begun is ended: pgx would close the connection.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), d.cfg.Timeout)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(caller), until)
 	defer cancel()
 	tx := &Tx{session: s, ctx: ctx, jobs: 1}
 	if err = tx.run(fn); err == nil {
-		if _, err = s.exec(ctx, "COMMIT"); err == nil {
+		if err = s.commit(ctx); err == nil {
 			d.committed([]*Tx{tx})
 			s.release(false)
 			return nil
 		}
 		err = fmt.Errorf("committing: %w", err)
 	}
+	s.pending = nil
 	_, failed := s.exec(ctx, "ROLLBACK")
 	s.release(failed != nil)
 	tx.undone()

@@ -3,7 +3,6 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -145,54 +144,6 @@ func (p *prepared) close() {
 	clear(p.m)
 }
 
-// session is a connection that is held for writing.
-type session struct {
-	db    *DB
-	conn  *sql.Conn
-	stmts *prepared // nil where the driver keeps them
-}
-
-func (d *DB) session(ctx context.Context) (*session, error) {
-	conn, err := d.writer.Conn(ctx)
-	if err != nil {
-		return nil, d.translate(err)
-	}
-	s := &session{db: d, conn: conn}
-	if d.engine == SQLite {
-		s.stmts = newPrepared(conn.PrepareContext)
-	}
-	return s, nil
-}
-
-// exec runs a statement and returns how many rows it changed.
-func (s *session) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	stmt, err := s.stmts.get(ctx, q) //nolint:sqlclosecheck // It stays prepared.
-	if err != nil {
-		return 0, s.db.translate(err)
-	}
-	var res sql.Result
-	if stmt != nil {
-		res, err = stmt.ExecContext(ctx, args...)
-	} else {
-		res, err = s.conn.ExecContext(ctx, q, args...)
-	}
-	if err != nil {
-		return 0, s.db.translate(err)
-	}
-	n, err := res.RowsAffected()
-	return n, s.db.translate(err)
-}
-
-// release gives the connection back, or throws it away when its state is not
-// known.
-func (s *session) release(broken bool) {
-	s.stmts.close()
-	if broken {
-		_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	_ = s.conn.Close()
-}
-
 // Tx is the transaction of a job. It is for the job's goroutine alone and ends
 // with the job. Its statements run under the transaction's own time limit; the
 // context given to them only carries values. A statement that fails fails the
@@ -238,6 +189,9 @@ func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 	if err := tx.before(q, false); err != nil {
 		return nil, err
 	}
+	if _, err := tx.flush(tx.ctx); err != nil {
+		return nil, tx.note(err)
+	}
 	stmt, err := tx.stmts.get(tx.ctx, q)
 	var rows *sql.Rows
 	switch {
@@ -260,6 +214,9 @@ func (tx *Tx) Query(_ context.Context, q string, args ...any) (*Rows, error) {
 func (tx *Tx) QueryRow(_ context.Context, q string, args ...any) Row {
 	if err := tx.before(q, false); err != nil {
 		return &row{db: tx.db, err: err}
+	}
+	if _, err := tx.flush(tx.ctx); err != nil {
+		return &row{db: tx.db, err: tx.note(err)}
 	}
 	stmt, err := tx.stmts.get(tx.ctx, q)
 	r := &row{db: tx.db, err: tx.note(tx.db.translate(err)), failed: tx.note}
@@ -314,6 +271,10 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	if err == nil {
 		err = tx.failed
 	}
+	if err == nil && tx.shared { // or what fails would be found by others
+		_, err = tx.flush(tx.ctx)
+		_ = tx.note(err)
+	}
 	if err == nil {
 		if tx.saved {
 			_, err = tx.exec(tx.ctx, "RELEASE job")
@@ -322,6 +283,7 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 		return nil
 	}
 	if tx.saved && !fatal(tx.failed) {
+		tx.pending = tx.pending[:0]
 		if _, undone := tx.exec(tx.ctx, "ROLLBACK TO job"); undone != nil {
 			tx.failed = unavailable(undone)
 		} else if _, undone = tx.exec(tx.ctx, "RELEASE job"); undone != nil {

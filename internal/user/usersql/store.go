@@ -189,6 +189,15 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 	return nil
 }
 
+// LastChange returns the position of the newest event of the log.
+func (s *Store) LastChange(ctx context.Context) (int64, error) {
+	var pos int64
+	if err := s.db.QueryRow(ctx, `SELECT pos FROM user_position WHERE one = 1`).Scan(&pos); err != nil {
+		return 0, fmt.Errorf("select the last position: %w", err)
+	}
+	return pos, nil
+}
+
 // Read implements user.Store.
 func (s *Store) Read(ctx context.Context, after int64, limit int) ([]bus.Envelope, int64, error) {
 	rows, err := s.db.Query(ctx, `SELECT pos, name, key, at, payload FROM user_changes

@@ -1,6 +1,7 @@
 package usersql_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"chatd/internal/platform/sqldb"
@@ -37,12 +38,23 @@ func TestACommitIsToldWhenItWroteToTheLog(t *testing.T) {
 	if _, err := s.Update(t.Context(), p.ID, func(*user.Profile) error { return nil }); err != nil || told != 1 {
 		t.Errorf("told %d times of an update, %v", told, err)
 	}
+	if last, err := s.LastChange(t.Context()); err != nil || last != 1 {
+		t.Errorf("the log ends at %d, %v", last, err)
+	}
 }
 
-func store(t *testing.T, db *sqldb.DB) *usersql.Store {
+func store(t testing.TB, db *sqldb.DB) *usersql.Store {
 	t.Helper()
 	if err := db.Migrate(t.Context(), "user", migrations.FS("user")); err != nil {
 		t.Fatal(err)
 	}
 	return usersql.New(db)
+}
+
+func BenchmarkStore(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) {
+		cfg := sqldb.Config{Path: filepath.Join(b.TempDir(), "bench.db")} // durable
+		usertest.BenchStore(b, store(b, sqldbtest.Open(b, cfg)))
+	})
+	b.Run("postgres", func(b *testing.B) { usertest.BenchStore(b, store(b, sqldbtest.Postgres(b))) })
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -94,11 +93,11 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // options are those of every client.
-func (c Config) options(log zerolog.Logger) ([]kgo.Opt, error) {
+func (c Config) options(log kgo.Logger) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID("chatd"),
-		kgo.WithLogger(clientLog{log}),
+		kgo.WithLogger(log),
 		kgo.DialTimeout(3 * time.Second),
 		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.MetadataMinAge(500 * time.Millisecond),

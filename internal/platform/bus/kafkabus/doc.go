@@ -21,6 +21,9 @@
 // Live. Every node reads the live topics without a group, from the end that
 // they had at its start, and hears its own news without the way round.
 //
+// Before anything is made at the start, the brokers are looked at: Probe does
+// that alone. Healthy says later whether they are there.
+//
 // Start reading at Bus; then publish.go, group.go with lanes.go, live.go.
 // topics.go has what is asked of the brokers at the start. The package changes
 // no topic that is there.

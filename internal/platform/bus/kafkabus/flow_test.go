@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,9 +70,13 @@ func TestWhatWasHandledButNotCommittedIsSeenAgain(t *testing.T) {
 
 func TestWhatWasNotHandledAtAnUntimelyEndIsHandledByTheNext(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	each(t, untimelyEnd)
+}
+
+func untimelyEnd(t *testing.T, cfg kafkabus.Config) {
+	t.Helper()
 	first := newLog()
-	before := open(t, quick(c))
+	before := open(t, cfg)
 	entered := make(chan struct{})
 	group(t, before, func(ctx context.Context, e bus.Envelope) error {
 		if e.Pos < 3 {
@@ -97,7 +102,7 @@ func TestWhatWasNotHandledAtAnUntimelyEndIsHandledByTheNext(t *testing.T) {
 	}
 
 	second := newLog()
-	after := open(t, quick(c))
+	after := open(t, cfg)
 	group(t, after, second.handle)
 	start(t, after)
 	second.until(t, "the rest", func() bool { return slices.Contains(second.key("k"), 4) })
@@ -108,15 +113,19 @@ func TestWhatWasNotHandledAtAnUntimelyEndIsHandledByTheNext(t *testing.T) {
 
 func TestPartitionsMoveBetweenNodesWithoutHolesOrDisorder(t *testing.T) {
 	t.Parallel()
+	each(t, moving)
+}
+
+func moving(t *testing.T, cfg kafkabus.Config) {
+	t.Helper()
 	const keys, each = 8, 60
-	c := cluster(t, kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
 	all, here, there := newLog(), newLog(), newLog()
 	both := func(own *log) bus.Handler {
 		return func(ctx context.Context, e bus.Envelope) error {
 			return errors.Join(own.handle(ctx, e), all.handle(ctx, e))
 		}
 	}
-	a, b := open(t, quick(c)), open(t, quick(c))
+	a, b := open(t, cfg), open(t, cfg)
 	group(t, a, both(here))
 	group(t, b, both(there))
 	start(t, a)
@@ -160,14 +169,19 @@ func TestPartitionsMoveBetweenNodesWithoutHolesOrDisorder(t *testing.T) {
 
 func TestAnEventThatOverstaysAHandoverIsHandledByTheOtherNode(t *testing.T) {
 	t.Parallel()
-	c := cluster(t, kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
-	cfg := quick(c)
+	each(t, overstaying)
+}
+
+func overstaying(t *testing.T, cfg kafkabus.Config) {
+	t.Helper()
 	cfg.Handover, cfg.Workers = 100*time.Millisecond, 64
 	a, b := open(t, cfg), open(t, cfg)
 	told := newLog()
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) }) // before the stop
+	var inHand atomic.Int64
 	group(t, a, func(ctx context.Context, e bus.Envelope) error {
+		inHand.Add(1)
 		select {
 		case <-ctx.Done():
 			return errors.Join(told.handle(ctx, e), ctx.Err())
@@ -185,6 +199,7 @@ func TestAnEventThatOverstaysAHandoverIsHandledByTheOtherNode(t *testing.T) {
 	if err := a.Publish(patient(t), events...); err != nil {
 		t.Fatal(err)
 	}
+	soon(t, "all are in hand", func() bool { return inHand.Load() == int64(len(events)) })
 	start(t, b)
 	there.until(t, "an event of a partition that moved", func() bool { return there.len() > 0 })
 	told.until(t, "the end of its context", func() bool { return told.len() > 0 })
@@ -365,12 +380,56 @@ func TestPoisonIsADeadLetterAndSurvivesABrokerThatRefusesIt(t *testing.T) {
 	}
 }
 
+// An operator copies a dead letter, as it is, to the topic that it came from.
+func TestADeadLetterThatIsPutBackIsHandled(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg kafkabus.Config) {
+		t.Helper()
+		var mended atomic.Bool
+		heard := newLog()
+		b, counts := counting(t, cfg)
+		group(t, b, func(ctx context.Context, e bus.Envelope) error {
+			if e.Pos == 1 && !mended.Load() {
+				return errors.New("indigestible")
+			}
+			return heard.handle(ctx, e)
+		})
+		start(t, b)
+		poison := event("k", 1)
+		if err := b.Publish(patient(t), poison, event("k", 2), event("other", 3)); err != nil {
+			t.Fatal(err)
+		}
+		heard.until(t, "the rest", func() bool { return heard.len() == 2 })
+		if n := testutil.ToFloat64(counter(t, counts, "chatd_bus_aside_total")); n != 1 {
+			t.Errorf("%v events counted as put aside", n)
+		}
+		operator := client(t, cfg.Brokers, kgo.ConsumeTopics(cfg.Prefix+"dead-letters"))
+		dead := operator.PollRecords(patient(t), 1).Records()
+		if len(dead) != 1 {
+			t.Fatalf("%d dead letters", len(dead))
+		}
+		mended.Store(true)
+		back := &kgo.Record{Topic: cfg.Prefix + "a", Key: dead[0].Key, Value: dead[0].Value, Headers: dead[0].Headers}
+		if err := operator.ProduceSync(patient(t), back).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		heard.until(t, "the dead letter", func() bool { return heard.len() == 3 })
+		got := heard.seen[2]
+		if got.ID != poison.ID || got.Name != poison.Name || got.Pos != 1 || !got.Time.Equal(poison.Time) || string(got.Payload) != string(poison.Payload) {
+			t.Errorf("came back as %+v", got)
+		}
+	})
+}
+
 func TestAFailingKeyHoldsUpNoOtherPartition(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	each(t, failingKey)
+}
+
+func failingKey(t *testing.T, cfg kafkabus.Config) {
+	t.Helper()
 	heard := newLog()
 	hold := make(chan struct{})
-	cfg := quick(c)
 	cfg.Window = 8
 	b := open(t, cfg)
 	group(t, b, func(ctx context.Context, e bus.Envelope) error {
@@ -403,8 +462,12 @@ func TestAFailingKeyHoldsUpNoOtherPartition(t *testing.T) {
 
 func TestBroadcastReachesEveryNodeOnceFromItsStartOn(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
-	a, b := open(t, quick(c)), open(t, quick(c))
+	each(t, broadcast)
+}
+
+func broadcast(t *testing.T, cfg kafkabus.Config) {
+	t.Helper()
+	a, b := open(t, cfg), open(t, cfg)
 	atA, atB := newLog(), newLog()
 	for to, at := range map[*kafkabus.Bus]*log{a: atA, b: atB} {
 		err := to.Broadcast([]string{"a"}, func(e bus.Envelope) { _ = at.handle(t.Context(), e) })
@@ -415,7 +478,7 @@ func TestBroadcastReachesEveryNodeOnceFromItsStartOn(t *testing.T) {
 	start(t, a)
 	a.PublishLossy(t.Context(), event("before", 1))
 	atA.until(t, "one's own news", func() bool { return len(atA.key("before")) == 1 })
-	flushed := client(t, quick(c).Brokers, kgo.ConsumeTopics("chatd.a.live"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	flushed := client(t, cfg.Brokers, kgo.ConsumeTopics(cfg.Prefix+"a.live"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err := flushed.PollFetches(patient(t)).Err(); err != nil {
 		t.Fatal(err)
 	}

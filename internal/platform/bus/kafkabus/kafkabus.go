@@ -34,12 +34,14 @@ type Bus struct {
 	cfg     Config
 	log     zerolog.Logger
 	metrics *metrics
-	node    string    // names this process among those that publish live
-	common  []kgo.Opt // of every client
+	node    string       // names this process among those that publish live
+	quiet   *atomic.Bool // the clients' own warnings are for debugging, since it is told that Kafka is away
+	common  []kgo.Opt    // of every client
 
-	out  *kgo.Client
-	live atomic.Pointer[kgo.Client] // nil before the start
-	sent sender
+	out   *kgo.Client
+	live  atomic.Pointer[kgo.Client] // nil before the start
+	sent  sender
+	state atomic.Pointer[state] // nil before the start
 
 	groups  []*group
 	hearers []*hearer
@@ -63,13 +65,14 @@ func New(deps Deps, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	log := deps.Log.With().Str("bus", "kafka").Logger()
-	common, err := cfg.options(log)
+	quiet := new(atomic.Bool)
+	common, err := cfg.options(clientLog{log, quiet})
 	if err != nil {
 		return nil, err
 	}
 	b := &Bus{
 		cfg: cfg, log: log, metrics: newMetrics(deps.Metrics), node: rand.Text(),
-		common: common, quit: make(chan struct{}),
+		quiet: quiet, common: common, quit: make(chan struct{}),
 	}
 	b.sent = sender{
 		bus: b, room: make(chan struct{}, cfg.Queue),
@@ -152,8 +155,9 @@ func (b *Bus) heard() []string {
 }
 
 // Start implements bus.Bus. It returns when the brokers have answered, all
-// topics are as they must be, and broadcasts are heard; within Config.Reach
-// when no broker answers. After an error only Stop may be called.
+// topics are as they must be, and broadcasts are heard; or, in little more
+// than Config.Reach, with one line that says what is in the way. After an
+// error only Stop may be called.
 func (b *Bus) Start(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,11 +165,8 @@ func (b *Bus) Start(ctx context.Context) error {
 		return errRunning
 	}
 	b.started = true
-	if err := b.reach(ctx); err != nil {
-		return err
-	}
 	admin := kadm.NewClient(b.out)
-	if err := b.settleTopics(ctx, admin); err != nil {
+	if err := b.settle(ctx, admin, false); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -184,6 +185,7 @@ func (b *Bus) Start(ctx context.Context) error {
 			b.running.Go(func() { g.work(handling) })
 		}
 	}
+	b.running.Go(func() { b.watch(reading, admin) })
 	b.running.Go(func() { b.watchLag(reading, admin) })
 	return nil
 }

@@ -3,7 +3,6 @@ package kafkabus_test
 import (
 	"context"
 	"crypto/rand"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,39 +17,59 @@ import (
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/bus/bustest"
 	"chatd/internal/platform/bus/kafkabus"
+	"chatd/internal/platform/bus/kafkabus/kafkabustest"
 )
-
-// brokersVariable names running brokers, host:port with commas between, that
-// the contract is tested on beside those within the process.
-const brokersVariable = "CHATD_TEST_KAFKA_BROKERS"
 
 // patience is how long something that must happen may take.
 const patience = 30 * time.Second
 
 func TestKafkaBusKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	t.Run("brokers within the process", func(t *testing.T) {
+	t.Run("kfake", func(t *testing.T) {
 		t.Parallel()
 		bustest.Run(t, func(t *testing.T, l bustest.Limits) bus.Bus {
 			return open(t, limited(kafkabus.Config{Brokers: cluster(t).ListenAddrs()}, l))
 		})
 	})
-	brokers := os.Getenv(brokersVariable)
-	if brokers == "" {
-		return
-	}
-	t.Run("running brokers", func(t *testing.T) {
+	t.Run("Apache Kafka", func(t *testing.T) {
 		t.Parallel()
+		kafkabustest.Apache(t)
 		bustest.Run(t, func(t *testing.T, l bustest.Limits) bus.Bus {
-			cfg := kafkabus.Config{
-				Brokers: strings.Split(brokers, ","), Partitions: 3,
-				Prefix: "chatd-test-" + strings.ToLower(rand.Text()[:10]) + ".",
-			}
-			t.Cleanup(func() { removeTopics(t, cfg) })
+			cfg := apache(t)
+			cfg.Partitions = 3
 			return open(t, limited(cfg, l))
 		})
 	})
 }
+
+// each runs a test on kfake and on Apache Kafka.
+func each(t *testing.T, test func(t *testing.T, cfg kafkabus.Config)) {
+	t.Helper()
+	t.Run("kfake", func(t *testing.T) {
+		t.Parallel()
+		cfg := quick(cluster(t, kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
+			kfake.GroupMinSessionTimeout(time.Second)))
+		cfg.Prefix = "chatd."
+		test(t, cfg)
+	})
+	t.Run("Apache Kafka", func(t *testing.T) {
+		t.Parallel()
+		test(t, apache(t))
+	})
+}
+
+// apache is a configuration for the brokers that tests share, under a prefix
+// of the test's own.
+func apache(t *testing.T) kafkabus.Config {
+	t.Helper()
+	cfg := brisk(kafkabustest.Apache(t))
+	cfg.Prefix = prefix()
+	t.Cleanup(func() { removeTopics(t, cfg) })
+	return cfg
+}
+
+// prefix is one that no other test has.
+func prefix() string { return "test-" + strings.ToLower(rand.Text()[:10]) + "." }
 
 func limited(cfg kafkabus.Config, l bustest.Limits) kafkabus.Config {
 	cfg.CreateTopics = true
@@ -120,9 +139,11 @@ func counting(t *testing.T, cfg kafkabus.Config) (*kafkabus.Bus, *prometheus.Reg
 }
 
 // quick is a configuration for tests of one cluster.
-func quick(c *kfake.Cluster) kafkabus.Config {
+func quick(c *kfake.Cluster) kafkabus.Config { return brisk(c.ListenAddrs()) }
+
+func brisk(brokers []string) kafkabus.Config {
 	return kafkabus.Config{
-		Brokers: c.ListenAddrs(), CreateTopics: true, Partitions: 4, Tries: 3,
+		Brokers: brokers, CreateTopics: true, Partitions: 4, Tries: 3,
 		Backoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond,
 	}
 }

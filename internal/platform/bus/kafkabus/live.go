@@ -118,7 +118,9 @@ func (b *Bus) startLive(ctx context.Context, admin *kadm.Client) error {
 	if len(heard) == 0 {
 		return nil
 	}
-	ends, err := admin.ListEndOffsets(ctx, heard...)
+	ask, cancel := context.WithTimeout(ctx, b.cfg.Reach)
+	defer cancel()
+	ends, err := admin.ListEndOffsets(ask, heard...)
 	if err == nil {
 		err = ends.Error()
 	}

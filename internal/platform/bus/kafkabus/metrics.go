@@ -1,10 +1,12 @@
 package kafkabus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +19,11 @@ import (
 // lagEvery is how often the brokers are asked how far groups are behind.
 const lagEvery = 10 * time.Second
 
+const (
+	lookEvery = 2 * time.Second // between two looks at the brokers
+	silence   = 5 * time.Second // of theirs, after which they count as away
+)
+
 type metrics struct {
 	published *prometheus.CounterVec
 	handled   *prometheus.CounterVec
@@ -25,6 +32,7 @@ type metrics struct {
 	errors    *prometheus.CounterVec
 	lag       *prometheus.GaugeVec
 	lost      prometheus.Counter
+	waiting   prometheus.Gauge
 }
 
 func newMetrics(to prometheus.Registerer) *metrics {
@@ -51,11 +59,89 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "chatd_bus_lossy_lost_total", Help: "Broadcast events lost to a full queue or to brokers that were away.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chatd_bus_waiting", Help: "Events that were offered to the brokers and that they have not taken yet.",
+		}),
 	}
 	if to != nil {
-		to.MustRegister(m.published, m.handled, m.retries, m.aside, m.errors, m.lag, m.lost)
+		to.MustRegister(m.published, m.handled, m.retries, m.aside, m.errors, m.lag, m.lost, m.waiting)
 	}
 	return m
+}
+
+// state is what the last round of watch found.
+type state struct {
+	at  time.Time // of the last good one
+	err error
+}
+
+// Healthy says whether the brokers answer for all topics and take what is
+// offered to them. It does not wait.
+func (b *Bus) Healthy() error {
+	now := b.state.Load()
+	switch {
+	case now == nil:
+		return errors.New("kafka: not started")
+	case now.err != nil:
+		return now.err
+	case time.Since(now.at) > silence:
+		return fmt.Errorf("kafka: no broker has answered for %s", time.Since(now.at).Round(time.Second))
+	}
+	if since := b.sent.oldest(); !since.IsZero() && time.Since(since) > silence {
+		return fmt.Errorf("kafka: an event waits since %s to be taken", since.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// watch looks after the brokers, again and again.
+func (b *Bus) watch(ctx context.Context, admin *kadm.Client) {
+	now := &state{at: time.Now()}
+	b.state.Store(now)
+	for {
+		pause(ctx, lookEvery)
+		if ctx.Err() != nil {
+			return
+		}
+		next := &state{now.at, b.look(ctx, admin)}
+		if next.err == nil {
+			next.at = time.Now()
+		}
+		switch {
+		case next.err != nil && now.err == nil:
+			b.quiet.Store(true)
+			b.log.Warn().Err(next.err).Msg("Kafka is away; events wait for it")
+		case next.err == nil && now.err != nil:
+			b.quiet.Store(false)
+			b.log.Info().Dur("after_ms", next.at.Sub(now.at)).Msg("Kafka is back")
+		}
+		now = next
+		b.state.Store(now)
+	}
+}
+
+// look asks whether all topics have leaders.
+func (b *Bus) look(ctx context.Context, admin *kadm.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	all := names(b.wantedTopics())
+	found, err := admin.ListTopics(ctx, all...)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	for _, name := range all {
+		if !found.Has(name) {
+			return fmt.Errorf("kafka: topic %s is not there", name)
+		}
+		if err := found[name].Err; err != nil {
+			return fmt.Errorf("kafka: topic %s: %w", name, err)
+		}
+		for _, p := range found[name].Partitions.Sorted() {
+			if p.Err != nil || p.Leader < 0 {
+				return fmt.Errorf("kafka: partition %d of topic %s has no leader: %w", p.Partition, name, cmp.Or(p.Err, error(kerr.LeaderNotAvailable)))
+			}
+		}
+	}
+	return nil
 }
 
 // watchLag asks at once and then again and again how far the groups are behind.
@@ -97,7 +183,10 @@ func (b *Bus) lag(ctx context.Context, admin *kadm.Client) error {
 
 // clientLog is a kgo.Logger. What the client calls an error it heals itself,
 // or it comes back as one.
-type clientLog struct{ log zerolog.Logger }
+type clientLog struct {
+	log   zerolog.Logger
+	quiet *atomic.Bool
+}
 
 func (c clientLog) Level() kgo.LogLevel {
 	switch {
@@ -112,7 +201,7 @@ func (c clientLog) Level() kgo.LogLevel {
 
 func (c clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	e := c.log.Debug()
-	if level <= kgo.LogLevelWarn {
+	if level <= kgo.LogLevelWarn && !c.quiet.Load() {
 		e = c.log.Warn()
 	}
 	for i := 0; i+1 < len(keyvals); i += 2 {

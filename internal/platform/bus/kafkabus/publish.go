@@ -31,6 +31,7 @@ type sender struct {
 
 // offer counts the events of one Offer that are not yet safe.
 type offer struct {
+	at     time.Time
 	left   int
 	settle func(error)
 }
@@ -49,7 +50,7 @@ func (s *sender) Hears(topic string) bool {
 func (s *sender) Offer(ctx context.Context, events ...bus.Envelope) (*bus.Receipt, error) {
 	events = slices.DeleteFunc(slices.Clone(events), func(e bus.Envelope) bool { return !s.Hears(e.Topic) })
 	receipt, settle := bus.NewReceipt()
-	o := &offer{left: len(events), settle: settle}
+	o := &offer{at: time.Now(), left: len(events), settle: settle}
 	if err := s.admit(o, events); err != nil {
 		return nil, err
 	}
@@ -88,6 +89,7 @@ func (s *sender) admit(o *offer, events []bus.Envelope) error {
 func (s *sender) enter(ctx context.Context) error {
 	select {
 	case s.room <- struct{}{}:
+		s.bus.metrics.waiting.Inc()
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -99,6 +101,7 @@ func (s *sender) enter(ctx context.Context) error {
 // taken hears from the client what became of one event.
 func (s *sender) taken(o *offer, e bus.Envelope, err error) {
 	<-s.room
+	s.bus.metrics.waiting.Dec()
 	if err == nil {
 		s.bus.metrics.published.WithLabelValues(e.Topic).Inc()
 		s.done(o, 1, nil)
@@ -126,6 +129,18 @@ func (s *sender) done(o *offer, n int, err error) {
 		delete(s.open, o)
 		o.settle(err)
 	}
+}
+
+// oldest says since when an offer has been open; zero when none is.
+func (s *sender) oldest() (at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for o := range s.open {
+		if at.IsZero() || o.at.Before(at) {
+			at = o.at
+		}
+	}
+	return at
 }
 
 // giveUp ends the offers that are not safe.

@@ -28,50 +28,99 @@ func server(t testing.TB) string {
 	if address := os.Getenv(urlVariable); address != "" {
 		return address
 	}
-	if !testenv.Required("mongo") { // Building it takes a minute the first time.
-		testenv.Missing(t, "mongo", urlVariable+" is not set")
-	}
+	need(t)
 	f, err := started()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.address
+	return f.URL()
 }
 
-// ferret is a FerretDB that has been started.
-type ferret struct {
-	address string
-	cmd     *exec.Cmd // kept, for its input to be neither collected nor closed
+// need skips the test where FerretDB is not to be built.
+func need(t testing.TB) {
+	t.Helper()
+	if !testenv.Required("mongo") { // Building it takes a minute the first time.
+		testenv.Missing(t, "mongo", urlVariable+" is not set")
+	}
 }
 
-func start() (*ferret, error) {
-	program, err := build()
+// Server is a FerretDB that has been started.
+type Server struct {
+	program, dir string
+	address      string    // host:port
+	cmd          *exec.Cmd // kept, for its input to be neither collected nor closed
+}
+
+// Start starts a server for this test alone, which it may kill, or skips the
+// test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	need(t)
+	s, err := start()
 	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Kill(t)
+		_ = os.RemoveAll(s.dir)
+	})
+	return s
+}
+
+// Address is the server's host:port, another one after each start.
+func (s *Server) Address() string { return s.address }
+
+// URL is the server's address.
+func (s *Server) URL() string { return "mongodb://" + s.address + "/" }
+
+// Kill ends the server as a crash does. What it had answered is kept.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait() // it says "killed"
+}
+
+// Again starts a killed server on the data that it had, at another address.
+func (s *Server) Again(t testing.TB) {
+	t.Helper()
+	if err := s.launch(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func start() (*Server, error) {
+	s := &Server{}
+	var err error
+	if s.program, err = build(); err != nil {
 		return nil, fmt.Errorf("building FerretDB: %w", err)
 	}
 	// Not TMPDIR, whose length a socket's path may not have.
-	dir, err := os.MkdirTemp("/tmp", "chatd-ferretdb-")
-	if err != nil {
+	if s.dir, err = os.MkdirTemp("/tmp", "chatd-ferretdb-"); err != nil {
 		return nil, fmt.Errorf("starting FerretDB: %w", err)
 	}
-	cmd := exec.Command(program, dir)
+	return s, s.launch()
+}
+
+func (s *Server) launch() error {
+	s.cmd = exec.Command(s.program, s.dir)
 	// The end of the input is this process's: it is never closed but by the
 	// system. Output that go test would wait for must not be inherited.
-	if _, err := cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("starting FerretDB: %w", err)
+	if _, err := s.cmd.StdinPipe(); err != nil {
+		return fmt.Errorf("starting FerretDB: %w", err)
 	}
-	out, err := cmd.StdoutPipe()
+	out, err := s.cmd.StdoutPipe()
 	if err == nil {
-		err = cmd.Start()
+		err = s.cmd.Start()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("starting FerretDB: %w", err)
+		return fmt.Errorf("starting FerretDB: %w", err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("starting FerretDB in %s: %w", dir, err)
+		return fmt.Errorf("starting FerretDB in %s: %w", s.dir, err)
 	}
-	return &ferret{"mongodb://" + strings.TrimSpace(line) + "/", cmd}, nil
+	s.address = strings.TrimSpace(line)
+	return nil
 }
 
 // build returns the program, built from the module in ferretdb/ unless the

@@ -5,7 +5,7 @@
 //	ferretdb directory
 //
 // It writes its address to its output, serves until its input ends, and
-// removes the directory.
+// removes the directory. Killed, it leaves it for another to go on with.
 //
 // FerretDB reads and writes a document in two steps, between which another
 // client's write is lost. MongoDB does not, so one command runs at a time here.
@@ -14,8 +14,10 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -43,6 +45,9 @@ func run(dir string) error {
 		return err
 	}
 	socket := filepath.Join(dir, "socket")
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+		return err
+	}
 	f, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{Unix: socket},
 		Logger:    slog.New(slog.DiscardHandler),
