@@ -115,9 +115,15 @@ func settle(t testing.TB, p *program) *town {
 	do(dan, read, vars("conversationId", c.rooms[0], "seq", 5)) // the one before is superseded
 	do(b, read, vars("conversationId", c.rooms[0], "seq", 9))
 	do(cy, `mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", c.rooms[2], "userIds", []string{a.id, dan.id}))
+	do(a, `mutation($i: SetMemberRoleInput!) { setMemberRole(input: $i) { conversation { id } } }`,
+		vars("conversationId", c.rooms[0], "userId", b.id, "role", "ADMIN"))
+	do(cy, `mutation($i: TransferOwnershipInput!) { transferOwnership(input: $i) { conversation { id } } }`,
+		vars("conversationId", c.rooms[2], "userId", b.id))
+	do(b, `mutation($i: RemoveMemberInput!) { removeMember(input: $i) { conversation { id } } }`,
+		vars("conversationId", c.rooms[2], "userId", dan.id))
 	leave := `mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`
 	do(dan, leave, vars("conversationId", c.rooms[0]))
-	do(cy, leave, vars("conversationId", c.rooms[2])) // its owner: another one is
+	do(cy, leave, vars("conversationId", c.rooms[2])) // who owned it
 	send(a, c.rooms[2], "unread", "")
 	return c
 }
@@ -141,7 +147,7 @@ const (
 		conversations(first: 20) { edges { node { id kind name description createdAt lastSeq lastRev unreadCount lastReadSeq memberCount
 			lastMessage { id seq text } viewerMembership { role joinedAt } viewerCan { send addMembers leave } } } pageInfo { hasNextPage } } }`
 	messagesDoc = `query($c: ID!) { messages(conversationId: $c, first: 40) { edges { node { id seq rev kind sender { id username } text createdAt editedAt
-		deletedAt clientId replyToId replyTo { id seq text } system { change userCount users(first: 3) { id } } viewerCan { edit delete }
+		deletedAt clientId replyToId replyTo { id seq text } system { change role userCount users(first: 3) { id } } viewerCan { edit delete }
 		edits(first: 4) { edges { node { rev text replacedAt } } } } } pageInfo { hasNextPage } } }`
 	membersDoc = `query($c: ID!) { conversation(id: $c) { members(first: 50) { edges { node { user { id displayName } role joinedAt } } } } }`
 	missedDoc  = `query($a: String) { events(after: $a, first: 100) { edges { node { __typename

@@ -192,9 +192,7 @@ func (e *entry) add(m *chat.Added) {
 	e.System, e.Sender, e.Text, e.Client, e.Hash = m.Kind == chat.System, blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.Key = sendKey(&chat.NewMessage{Conversation: m.Conversation, Sender: m.Sender, ClientID: m.ClientID})
 	e.ReplyTo, e.Created, e.Edited, e.Deleted = blob(m.ReplyTo), micros(m.CreatedAt), optMicros(m.EditedAt), optMicros(m.DeletedAt)
-	if m.Note != nil {
-		e.Note = &note{Change: string(m.Note.Change), Users: blobs(m.Note.Users)}
-	}
+	e.Note = noteOf(m.Note)
 	if m.Edit == nil {
 		return
 	}
