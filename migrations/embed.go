@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-//go:embed all:auth all:user all:chat all:notify all:logging all:relay
+//go:embed all:auth all:user all:chat all:notify all:logging all:relay all:move
 var files embed.FS
 
 // FS returns the files of one set, at its root. A set that is not embedded

@@ -271,6 +271,10 @@ func (c *Config) checkSecret(f *faults) {
 	case secret == "" && c.Production():
 		f.add("CHATD_SECRET: production needs it, so that the keys do not lie beside the data; make one with `openssl rand -hex 32`")
 	case secret == "":
+	case strings.HasPrefix(secret, keys.OfFile):
+		if err := keys.Check(secret); err != nil {
+			f.add("CHATD_SECRET: %s", err)
+		}
 	case len(secret) < keys.MinSecret:
 		f.add("CHATD_SECRET: is shorter than %d characters; make one with `openssl rand -hex 32`", keys.MinSecret)
 	case distinct(secret) < 8:

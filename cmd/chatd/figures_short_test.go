@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // How much the tests of reliability do in `go test ./...`. They are the same
 // tests as under -tags soak, with smaller numbers.
@@ -43,6 +46,10 @@ const (
 
 	nodeKills = 2
 
+	moveKills    = 4
+	moveMessages = 40_000
+	moveMemory   = 400 << 20 // bytes; the race detector takes most of it
+
 	kafkaKills, kafkaDown, kafkaWriters = 1, 8 * time.Second, 3
 
 	orderTime = 2 * time.Second
@@ -60,3 +67,7 @@ const (
 
 	redisHang = time.Second
 )
+
+// moveTarget is what many messages are moved to: a PostgreSQL that does not
+// sync.
+func moveTarget(t testing.TB) place { return toPlace(t, false) }

@@ -2,7 +2,10 @@
 
 package main
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // How much the tests of reliability do under -tags soak.
 const (
@@ -42,6 +45,10 @@ const (
 
 	nodeKills = 20
 
+	moveKills    = 26
+	moveMessages = 1_000_000
+	moveMemory   = 160 << 20
+
 	kafkaKills, kafkaDown, kafkaWriters = 3, time.Minute, 6 // about 200 messages a second
 
 	orderTime = 20 * time.Second
@@ -59,3 +66,6 @@ const (
 
 	redisHang = 60 * time.Second
 )
+
+// moveTarget is what many messages are moved to: a PostgreSQL that syncs.
+func moveTarget(t testing.TB) place { return place{"--postgres-url", newCluster(t).url()} }

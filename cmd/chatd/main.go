@@ -37,11 +37,12 @@ type grammar struct {
 	Config  struct {
 		Check configCheckCmd `cmd:"" help:"Check the configuration and the servers that it names, and print it with its sources, secrets masked. Changes nothing."`
 	} `cmd:"" help:"About the configuration."`
-	Healthcheck settings   `cmd:"" help:"Ask the server of these settings, on this machine, whether it is ready."`
-	Backup      backupCmd  `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
-	Restore     restoreCmd `cmd:"" help:"Make a data directory of a backup."`
-	Version     struct{}   `cmd:"" help:"Print the version."`
-	Bench       benchCmd   `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Healthcheck settings       `cmd:"" help:"Ask the server of these settings, on this machine, whether it is ready."`
+	Backup      backupCmd      `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
+	Restore     restoreCmd     `cmd:"" help:"Make a data directory of a backup."`
+	MigrateData migrateDataCmd `cmd:"" help:"Copy the embedded store to PostgreSQL, and conversations to MongoDB; run it again when it was cut off."`
+	Version     struct{}       `cmd:"" help:"Print the version."`
+	Bench       benchCmd       `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -84,6 +85,8 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.Backup.Settings.then(ctx, p, k, out, g.Backup.run)
 	case "restore":
 		return g.Restore.Settings.then(ctx, p, k, out, g.Restore.run)
+	case "migrate-data":
+		return g.MigrateData.Settings.then(ctx, p, k, out, g.MigrateData.run)
 	case "version":
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err

@@ -91,6 +91,8 @@ func advised(err error) error {
 		return fmt.Errorf("%w; run that version, or restore an earlier backup", err)
 	case errors.Is(err, sqldb.ErrHalfMigrated), errors.Is(err, chatmongo.ErrHalfThere):
 		return fmt.Errorf("%w; nothing was changed: restore a backup, or name an empty database or schema", err)
+	case errors.Is(err, chatmongo.ErrUnfinished):
+		return fmt.Errorf("%w; run `chatd migrate-data` again to the end, or name another database", err)
 	case errors.Is(err, sqldb.ErrNotDurable):
 		return fmt.Errorf("%w; set it on, or say --durability relaxed", err)
 	}
@@ -109,6 +111,9 @@ func askPostgres(ctx context.Context, cfg Config) (string, error) {
 			return "", err
 		}
 		note = "; a crash of the server may take the last commits (" + err.Error() + ")"
+	}
+	if err := checkCopied(ctx, db, cfg); err != nil {
+		return "", err
 	}
 	is, err := stateOf(ctx, db, cfg)
 	if err != nil {

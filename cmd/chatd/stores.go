@@ -15,6 +15,7 @@ import (
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
+	"chatd/internal/platform/datamove"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/relay/relaysql"
@@ -40,6 +41,9 @@ type stores struct {
 	chat   chat.Store
 	relays *relaysql.Positions
 }
+
+// nodeLock is held by the only node on a PostgreSQL, or by all that have a bus.
+const nodeLock = "chatd node"
 
 var (
 	errSecondNode = errors.New("another chatd works on this PostgreSQL database; several nodes need a bus between them: give each of them --kafka-brokers")
@@ -70,10 +74,16 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	conf := sqldb.Config{URL: cfg.Data.PostgresURL.Reveal(), Relaxed: cfg.Data.Durability == "relaxed", Log: log}
 	if conf.URL == "" {
 		conf.Path = s.dir.Database()
+		if err := s.dir.CheckEmbedded(); err != nil {
+			return err
+		}
 	}
 	// Everything is looked at before anything is changed.
 	if s.db, err = sqldb.Open(ctx, conf); err == nil {
 		err = s.claim(ctx, cfg)
+	}
+	if err == nil && conf.URL != "" {
+		err = checkCopied(ctx, s.db, cfg)
 	}
 	if err == nil {
 		_, err = stateOf(ctx, s.db, cfg)
@@ -85,16 +95,24 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	if err != nil {
 		return atServer("mongo-url", err)
 	}
-	for _, set := range cfg.sets() {
-		if err := s.db.Migrate(ctx, set, migrations.FS(set)); err != nil {
-			return atStore(cfg, err)
-		}
+	if err := migrateSets(ctx, s.db, cfg.sets()); err != nil {
+		return atStore(cfg, err)
 	}
 	if err := prepare(ctx); err != nil {
 		return atServer("mongo-url", err)
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
 	return s.hold(cfg)
+}
+
+// checkCopied refuses a PostgreSQL into which not all has been copied, or that
+// has its conversations elsewhere.
+func checkCopied(ctx context.Context, db *sqldb.DB, cfg Config) error {
+	err := datamove.Check(ctx, db, cfg.sets())
+	if errors.Is(err, datamove.ErrUnfinished) {
+		return fmt.Errorf("this PostgreSQL %w; run `chatd migrate-data` again to the end, or name another --postgres-url", err)
+	}
+	return withParts(err, cfg)
 }
 
 // atStore names the store that an error is about.
@@ -131,6 +149,16 @@ func stateOf(ctx context.Context, db *sqldb.DB, cfg Config) (sqldb.State, error)
 		return sqldb.Absent, nil
 	}
 	return sqldb.Current, nil
+}
+
+// migrateSets brings sets of tables to this version's schema.
+func migrateSets(ctx context.Context, db *sqldb.DB, sets []string) error {
+	for _, set := range sets {
+		if err := db.Migrate(ctx, set, migrations.FS(set)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openChat opens the store of conversations and makes sure that a MongoDB can
@@ -186,7 +214,7 @@ func (s *stores) keepNode(ctx context.Context) error {
 	if s.several {
 		take, inTheWay = s.db.TryShare, errLoneNode
 	}
-	lock, ok, err := take(ctx, "chatd node")
+	lock, ok, err := take(ctx, nodeLock)
 	if err != nil {
 		return err
 	}

@@ -53,8 +53,6 @@ func (c *commit) message(h *head, m *chat.NewMessage, changes int) *entry {
 	}
 	e.Sender, e.Text, e.Client, e.Hash = blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.ReplyTo, e.Created = blob(m.ReplyTo), micros(m.CreatedAt)
-	if m.Note != nil {
-		e.Note = &note{Change: string(m.Note.Change), Users: blobs(m.Note.Users), Role: string(m.Note.Role)}
-	}
+	e.Note = noteOf(m.Note)
 	return e
 }

@@ -57,6 +57,13 @@ type note struct {
 	Role   string   `bson:"role,omitempty"`
 }
 
+func noteOf(n *chat.Note) *note {
+	if n == nil {
+		return nil
+	}
+	return &note{Change: string(n.Change), Users: blobs(n.Users), Role: string(n.Role)}
+}
+
 // memberEdit is what a change of members did besides its note.
 type memberEdit struct {
 	Changes []memberChange `bson:"changes"` // at First, First+1 …, End-1

@@ -1,6 +1,7 @@
 package chatmongo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ var (
 // ErrNewerForm where a newer program has been at work; ErrHalfThere where there
 // are messages without an epoch, whose positions nobody could follow.
 func (s *Store) Check(ctx context.Context) (prepared bool, err error) {
+	if c, err := one[claim](ctx, s.meta, claimID); err != nil || c != nil && !c.Done {
+		return false, cmp.Or(err, ErrUnfinished)
+	}
 	var is struct {
 		Version int `bson:"version"`
 	}

@@ -66,6 +66,13 @@ func pairKey(members []chat.Member) []byte {
 
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
+func optMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
 func instant(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 func optInstant(us int64) time.Time {

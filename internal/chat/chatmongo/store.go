@@ -84,6 +84,16 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if _, err := s.Check(ctx); err != nil {
 		return err
 	}
+	if err := s.index(ctx); err != nil {
+		return err
+	}
+	if err := s.mark(ctx, rand.Text()); err != nil {
+		return fmt.Errorf("prepare chat's epoch: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) index(ctx context.Context) error {
 	log := map[string]mongo.IndexModel{
 		"end": unique("end"), "id": unique("id"), "key": unique("key"), "place": unique("place"),
 		"changed": unique("changed"), "past": unique("past"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
@@ -96,9 +106,6 @@ func (s *Store) Prepare(ctx context.Context) error {
 	}
 	if err := s.db.Index(ctx, s.members.Name(), members); err != nil {
 		return fmt.Errorf("prepare chat's members: %w", err)
-	}
-	if err := s.mark(ctx, rand.Text()); err != nil {
-		return fmt.Errorf("prepare chat's epoch: %w", err)
 	}
 	return nil
 }

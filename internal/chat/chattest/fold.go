@@ -70,7 +70,7 @@ func (s suite) fold(t *testing.T, rnd *rand.Rand) {
 
 func pick[T any](rnd *rand.Rand, of []T) T { return of[rnd.IntN(len(of))] }
 
-func (f *script) act(t *testing.T) {
+func (f *script) act(t testing.TB) {
 	id := pick(f.rnd, f.rooms)
 	owner := f.owner[id]
 	var in, out []ids.User

@@ -43,6 +43,8 @@ type marker struct {
 	Holds []string `json:"holds"`
 	// Backup says that this is one; nil otherwise.
 	Backup *backupNote `json:"backup,omitempty"`
+	// Move says that the embedded store is being copied elsewhere, or was.
+	Move *Move `json:"move,omitempty"`
 }
 
 // Open makes the directory where it is missing (mode 0700), locks it
@@ -90,7 +92,7 @@ func (d *Dir) Database() string { return filepath.Join(d.Path, DatabaseFile) }
 // Hold writes down that the named files are here and must be from now on. It
 // is called once they are whole: after the first migration, the first key.
 func (d *Dir) Hold(names ...string) error {
-	m := marker{Format: dataFormat, Holds: slices.Clone(d.marker.Holds)}
+	m := marker{Format: dataFormat, Holds: slices.Clone(d.marker.Holds), Move: d.marker.Move}
 	for _, name := range names {
 		if !slices.Contains(m.Holds, name) {
 			m.Holds = append(m.Holds, name)
@@ -204,7 +206,9 @@ func (d *Dir) takeLock() error {
 // names, or the database beside its own write-ahead log.
 func (d *Dir) checkHolds() error {
 	must := slices.Clone(d.marker.Holds)
-	if _, err := os.Stat(d.Database() + "-wal"); err == nil && !slices.Contains(must, DatabaseFile) {
+	if d.marker.Move.done() { // what was copied may be thrown away
+		must = slices.DeleteFunc(must, func(name string) bool { return name == DatabaseFile })
+	} else if _, err := os.Stat(d.Database() + "-wal"); err == nil && !slices.Contains(must, DatabaseFile) {
 		must = append(must, DatabaseFile)
 	}
 	for _, name := range must {

@@ -33,16 +33,49 @@ var ErrUnseal = errors.New("sealed with another secret or for another purpose, o
 // Ring makes and uses the keys of a master secret. It is immutable.
 type Ring struct{ master []byte }
 
-// Open takes the given secret, of at least MinSecret bytes. When it is empty
-// the secret is that of the file secret.key in dir, which is made (mode 0600,
-// whole or not at all) if there is none. A file that others may read, or that
-// is not as it was written, is an error that names it.
+// OfFile begins a given secret that is the text of a secret.key: with it the
+// Ring is the one that the file makes, on machines that do not have the file.
+const OfFile = FileName + ":"
+
+// Check says what is wrong with a given secret.
+func Check(secret string) error {
+	_, err := given(secret)
+	return err
+}
+
+func given(secret string) (master []byte, err error) {
+	if text, ok := strings.CutPrefix(secret, OfFile); ok {
+		if master, err = parse(text); err != nil {
+			return nil, fmt.Errorf("the secret begins with %s but is not the text of that file: want %d hexadecimal digits", OfFile, 2*keyLen)
+		}
+		return master, nil
+	}
+	if len(secret) < MinSecret {
+		return nil, fmt.Errorf("the secret is shorter than %d characters", MinSecret)
+	}
+	return []byte(secret), nil
+}
+
+func parse(text string) ([]byte, error) {
+	master, err := hex.DecodeString(strings.TrimSuffix(text, "\n"))
+	if err == nil && len(master) != keyLen {
+		err = hex.ErrLength
+	}
+	return master, err
+}
+
+// Open takes the given secret, of at least MinSecret bytes, or OfFile and the
+// text of a file. When it is empty the secret is that of the file secret.key
+// in dir, which is made (mode 0600, whole or not at all) if there is none. A
+// file that others may read, or that is not as it was written, is an error
+// that names it.
 func Open(dir, secret string) (*Ring, error) {
 	if secret != "" {
-		if len(secret) < MinSecret {
-			return nil, fmt.Errorf("the secret is shorter than %d characters", MinSecret)
+		master, err := given(secret)
+		if err != nil {
+			return nil, err
 		}
-		return &Ring{master: []byte(secret)}, nil
+		return &Ring{master: master}, nil
 	}
 	path := filepath.Join(dir, FileName)
 	master, err := read(path)
@@ -75,8 +108,8 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	master, err := hex.DecodeString(strings.TrimSuffix(string(text), "\n"))
-	if err != nil || len(master) != keyLen {
+	master, err := parse(string(text))
+	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: want %d hexadecimal digits; put back a copy of it", path, 2*keyLen)
 	}
 	return master, nil

@@ -43,6 +43,37 @@ func TestTheFileIsMadeOnceAndForTheOwnerAlone(t *testing.T) {
 	}
 }
 
+func TestTheTextOfTheFileGivenAsTheSecretIsTheSameKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	of := func(dir, secret string) []byte {
+		r, err := keys.Open(dir, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Derive("test")
+	}
+	want := of(dir, "")
+	text, err := os.ReadFile(filepath.Join(dir, keys.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := strings.TrimSpace(string(text))
+	for _, secret := range []string{keys.OfFile + line, keys.OfFile + string(text)} {
+		if got := of(t.TempDir(), secret); !bytes.Equal(got, want) {
+			t.Errorf("%d characters make another key", len(secret))
+		}
+	}
+	if bytes.Equal(of(t.TempDir(), line), want) {
+		t.Error("without the prefix it must stay what it always was: a secret of its own")
+	}
+	for _, secret := range []string{keys.OfFile, keys.OfFile + line[1:], keys.OfFile + line + "00", keys.OfFile + strings.Repeat("z", 64)} {
+		if err := keys.Check(secret); err == nil || strings.Contains(err.Error(), line[1:]) {
+			t.Errorf("%d characters: %v", len(secret), err)
+		}
+	}
+}
+
 func TestABadFileIsNamed(t *testing.T) {
 	t.Parallel()
 	whole := strings.Repeat("ab", 32) + "\n"
