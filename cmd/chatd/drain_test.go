@@ -29,6 +29,9 @@ func TestARestartUnderLoadLosesNothingAndTellsEverySocket(t *testing.T) {
 	c.settle(t)
 	told, other := 0, 0
 	for _, f := range c.followers {
+		if len(f.refusals) > 0 { // which a stock client takes for the end of its subscription
+			t.Errorf("a follower's subscriptions were ended with %v", f.refusals)
+		}
 		for code, n := range f.closes {
 			if code == 1012 || code == 1001 {
 				told += n

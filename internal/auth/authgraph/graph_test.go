@@ -24,8 +24,9 @@ type (
 )
 
 type root struct {
-	query    *query
-	mutation *mutation
+	query        *query
+	mutation     *mutation
+	subscription *usergraph.Subscription
 }
 
 type query struct {
@@ -38,8 +39,13 @@ type mutation struct {
 	*userMutation
 }
 
+// rest is what user's part of the schema takes from the whole.
+const rest = `"An event." interface Event { "Its position." cursor: String! @spliced(as: CURSOR) }`
+
 func (r *root) Query() *query       { return r.query }
 func (r *root) Mutation() *mutation { return r.mutation }
+
+func (r *root) Subscription() *usergraph.Subscription { return r.subscription }
 
 // people has nobody's profile but an empty one.
 type people struct{}
@@ -57,13 +63,14 @@ func setup(t *testing.T) (*authtest.House, *gqlx.Engine) {
 		t.Fatal(err)
 	}
 	h := authtest.New(t, authsql.New(db))
+	subscription := usergraph.NewSubscription(nil)
 	e, err := gqlx.New(gqlx.Config{
-		SDL: []gqlx.Source{{Name: "authgraph", SDL: authgraph.SDL()}, {Name: "usergraph", SDL: usergraph.SDL()}},
+		SDL: []gqlx.Source{{Name: "rest", SDL: rest}, {Name: "authgraph", SDL: authgraph.SDL()}, {Name: "usergraph", SDL: usergraph.SDL()}},
 		Root: &root{
 			query:    &query{Query: authgraph.NewQuery(h.Service)},
-			mutation: &mutation{Mutation: authgraph.NewMutation(h.Service, people{})},
+			mutation: &mutation{Mutation: authgraph.NewMutation(h.Service, people{})}, subscription: subscription,
 		},
-		Log: zerolog.Nop(),
+		Log: zerolog.Nop(), Subscriptions: subscription.Fields(),
 	})
 	if err != nil {
 		t.Fatal(err)

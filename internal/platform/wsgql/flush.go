@@ -243,7 +243,14 @@ func (f *flusher) frame(s *socket, e *entry) (frame []byte, last bool) {
 	}
 	f.srv.metrics.count(f.shard, deliveries, 1)
 	frame, err := f.live(e)
-	if err != nil {
+	switch {
+	case err == nil:
+	case e.op.ctx.Err() != nil:
+		// The socket is being closed. That its event could not be rendered any
+		// more is no end of the subscription: the client resumes before it.
+		e.op.finish()
+		return nil, false
+	default:
 		frame = e.op.end(err)
 	}
 	return frame, false
