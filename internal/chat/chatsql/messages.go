@@ -13,10 +13,11 @@ import (
 	"chatd/internal/platform/sqldb"
 )
 
-// selectMessages selects messages of conversations that the user $1 is in.
+// selectMessages selects messages of conversations that the user $1 is in. The
+// OFFSET keeps PostgreSQL from beginning with all of his conversations.
 const selectMessages = `SELECT ` + messageColumns + ` FROM chat_message m
 	WHERE EXISTS (SELECT 1 FROM chat_member me
-		WHERE me.conversation = m.conversation AND me.user_id = $1 AND me.left_pos IS NULL)`
+		WHERE me.conversation = m.conversation AND me.user_id = $1 AND me.left_pos IS NULL LIMIT 1 OFFSET 0)`
 
 // Message returns a message to a member of its conversation.
 func (s *Store) Message(ctx context.Context, viewer ids.User, id ids.Message) (chat.Message, error) {
