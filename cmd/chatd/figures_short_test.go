@@ -48,7 +48,7 @@ const (
 
 	moveKills    = 4
 	moveMessages = 40_000
-	moveMemory   = 400 << 20 // bytes; the race detector takes most of it
+	moveMemory   = 900 << 20 // bytes; the race detector takes most of it
 
 	kafkaKills, kafkaDown, kafkaWriters = 1, 8 * time.Second, 3
 

@@ -164,3 +164,42 @@ func TestNoSignalIsLostBetweenTheSnapshotAndWhatIsLive(t *testing.T) {
 		stop()
 	}
 }
+
+// Another node's events are in the store before this node hears of them. Who
+// has replayed them is given no cursor from before them by what happens live.
+func TestASignalTakesNobodysCursorBack(t *testing.T) {
+	t.Parallel()
+	src, l, who := newSource(), newLamps(), ids.New[ids.User]()
+	v := feed.NewViewers(codec(t, nil), feed.Config{Signals: l}, src)
+	src.add()
+	from, err := v.Now(t.Context(), who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, stopSlow := listen(t, v, who, "") // holds the viewer's feed at 1
+	defer stopSlow()
+	src.mu.Lock()
+	src.newest += 3 // told to nobody yet
+	src.mu.Unlock()
+	c, stop := listen(t, v, who, from)
+	l.set("red", true)
+	stop()
+	if got, want := c.whats(), []string{"started", "2", "3", "4", "caught up", "lit ", "red true"}; !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	again, stopAgain := listen(t, v, who, c.seen[len(c.seen)-1].cursor)
+	defer stopAgain()
+	for pos := int64(2); pos <= 4; pos++ { // now this node hears of them
+		src.mu.Lock()
+		for _, to := range src.to {
+			to(entry(pos))
+		}
+		src.mu.Unlock()
+	}
+	if got, want := again.whats(), []string{"started", "caught up", "lit red"}; !slices.Equal(got, want) {
+		t.Errorf("after the signal's cursor: %q, want %q", got, want)
+	}
+	if got, want := slow.whats(), []string{"started", "red true", "2", "3", "4"}; !slices.Equal(got, want) {
+		t.Errorf("live only: %q, want %q", got, want)
+	}
+}

@@ -17,7 +17,9 @@ func (v *Viewers) Open(ctx context.Context, id ids.User, after string) (Stream, 
 	if err != nil {
 		return nil, err
 	}
-	return &stream{all: v, feed: f, after: after, seam: NewSeam(len(v.sources))}, nil
+	seam := NewSeam(len(v.sources))
+	seam.raise = raised
+	return &stream{all: v, feed: f, after: after, seam: seam}, nil
 }
 
 // stream is one socket's part of a viewer's feed.

@@ -26,6 +26,7 @@ type Seam struct {
 	state   seamState
 	sink    Sink
 	floor   []int64
+	raise   func(Item, []int64) Item // makes an item's cursor no less than the floor; may be nil
 	waiting []waitingItem
 	overrun bool
 	ended   bool
@@ -81,6 +82,9 @@ func (s *Seam) pass(lane int, pos int64, it Item) {
 			return
 		}
 		s.floor[lane] = pos
+	}
+	if s.raise != nil {
+		it = s.raise(it, s.floor)
 	}
 	if !s.sink.Offer(it) {
 		s.state, s.waiting = over, nil

@@ -192,6 +192,28 @@ type local struct {
 	sealed string
 }
 
+// raised gives an item a cursor that is not behind the floor. What a stream has
+// replayed may be ahead of what this node has delivered: other nodes write too.
+func raised(it Item, floor []int64) Item {
+	l, ok := it.Local.(*local)
+	if !ok {
+		return it
+	}
+	behind := false
+	for i, p := range floor {
+		behind = behind || l.at.positions[i] < p
+	}
+	if !behind {
+		return it
+	}
+	at := cursor{l.at.epoch, slices.Clone(l.at.positions)}
+	for i, p := range floor {
+		at.positions[i] = max(at.positions[i], p)
+	}
+	it.Local = &local{codec: l.codec, viewer: l.viewer, at: at, unread: l.unread}
+	return it
+}
+
 func (v *Viewers) local(id ids.User, at cursor, unread int32) *local {
 	return &local{codec: v.codec, viewer: id, at: at, unread: unread}
 }
