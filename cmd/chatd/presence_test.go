@@ -359,3 +359,33 @@ func TestANameThatIsChangedOnOneNodeIsItsNameOnAll(t *testing.T) {
 		})
 	}
 }
+
+// Who signs in may ask for his presence in the answer that makes him somebody:
+// the account is made whatever else is asked for.
+func TestTheAnswerThatSignsInHasAPresence(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t)
+	const user = `user { id presence { status lastActiveAt } } refreshToken`
+	type payload struct {
+		User         struct{ Presence struct{ Status string } }
+		RefreshToken string
+	}
+	var d struct{ Register, Login, RefreshToken payload }
+	for _, doc := range []string{
+		`mutation { register(input: {username: "nora", email: "nora@example.org", displayName: "Nora", password: "a fine long passphrase"}) { ` + user + ` } }`,
+		`mutation { login(input: {login: "nora", password: "a fine long passphrase"}) { ` + user + ` } }`,
+	} {
+		if err := p.gql(t.Context(), "", doc, nil, &d); err != nil {
+			t.Fatalf("%s: %v", doc, err)
+		}
+	}
+	if err := p.gql(t.Context(), "", `mutation($t: String!) { refreshToken(input: {refreshToken: $t}) { `+user+` } }`,
+		vars("t", d.Login.RefreshToken), &d); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]payload{"register": d.Register, "login": d.Login, "refreshToken": d.RefreshToken} {
+		if got.User.Presence.Status != "OFFLINE" || got.RefreshToken == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

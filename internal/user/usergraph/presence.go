@@ -28,13 +28,16 @@ type neighbours struct {
 func (n *neighbours) presence(ctx context.Context, of ids.User) (user.Presence, error) {
 	n.once.Do(func() {
 		viewer, ok := principal.From(ctx)
-		if !ok {
-			n.err = errs.ErrUnauthenticated
+		if !ok { // in the answer that signs him in
 			return
 		}
 		n.got, n.err = n.presences.Presences(ctx, viewer.User, n.of)
 	})
-	return n.got[of], n.err
+	p, known := n.got[of]
+	if !known {
+		p = user.Presence{User: of, Status: user.Offline}
+	}
+	return p, n.err
 }
 
 // Presence resolves User.presence.
