@@ -44,7 +44,7 @@ type Bus struct {
 	state atomic.Pointer[state] // nil before the start
 
 	groups  []*group
-	hearers []*hearer
+	hearers []*bus.Hearer
 	running sync.WaitGroup
 	quit    chan struct{}
 
@@ -115,9 +115,7 @@ func (b *Bus) Broadcast(topics []string, h func(bus.Envelope)) error {
 	if b.started {
 		return fmt.Errorf("broadcast: %w", errRunning)
 	}
-	b.hearers = append(b.hearers, &hearer{
-		topics: slices.Clone(topics), handle: h, queue: make(chan bus.Envelope, b.cfg.Lossy),
-	})
+	b.hearers = append(b.hearers, bus.NewHearer(topics, h, b.cfg.Lossy))
 	return nil
 }
 

@@ -17,37 +17,6 @@ import (
 // read it from the store.
 const fresh = 2 * time.Second
 
-// hearer is one broadcast handler.
-type hearer struct {
-	topics []string
-	handle func(bus.Envelope)
-	queue  chan bus.Envelope
-}
-
-// offer reports false when e is lost.
-func (h *hearer) offer(e bus.Envelope) bool {
-	if !slices.Contains(h.topics, e.Topic) {
-		return true
-	}
-	select {
-	case h.queue <- e.Clone():
-		return true
-	default:
-		return false
-	}
-}
-
-func (h *hearer) work(quit <-chan struct{}) {
-	for {
-		select {
-		case <-quit:
-			return
-		case e := <-h.queue:
-			h.handle(e)
-		}
-	}
-}
-
 // PublishLossy implements bus.Bus. Handlers of this process are told at once,
 // with or without brokers; other nodes only from the start on, and only of
 // topics that handlers or groups here hear or Config.Publishes has.
@@ -69,7 +38,7 @@ func (b *Bus) PublishLossy(ctx context.Context, e bus.Envelope) {
 // tell hands e to the handlers of this process.
 func (b *Bus) tell(e bus.Envelope) {
 	for _, h := range b.hearers {
-		if !h.offer(e) {
+		if !h.Offer(e) {
 			b.metrics.lost.Inc()
 		}
 	}
@@ -77,14 +46,14 @@ func (b *Bus) tell(e bus.Envelope) {
 
 func (b *Bus) isLive(topic string) bool {
 	return slices.Contains(b.cfg.Publishes, topic) ||
-		slices.ContainsFunc(b.hearers, func(h *hearer) bool { return slices.Contains(h.topics, topic) })
+		slices.ContainsFunc(b.hearers, func(h *bus.Hearer) bool { return slices.Contains(h.Topics, topic) })
 }
 
 // liveTopics returns the contexts whose live topics are needed here.
 func (b *Bus) liveTopics() []string {
 	all := slices.Clone(b.cfg.Publishes)
 	for _, h := range b.hearers {
-		all = append(all, h.topics...)
+		all = append(all, h.Topics...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -110,10 +79,10 @@ func (b *Bus) startLive(ctx context.Context, admin *kadm.Client) error {
 	b.live.Store(client)
 	var heard []string
 	for _, h := range b.hearers {
-		for _, t := range h.topics {
+		for _, t := range h.Topics {
 			heard = append(heard, b.cfg.liveTopic(t))
 		}
-		b.running.Go(func() { h.work(b.quit) })
+		b.running.Go(func() { h.Work(b.quit) })
 	}
 	if len(heard) == 0 {
 		return nil

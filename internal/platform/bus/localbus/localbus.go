@@ -52,7 +52,7 @@ type Bus struct {
 	metrics *metrics
 
 	groups  []*group
-	hearers []*hearer
+	hearers []*bus.Hearer
 	running sync.WaitGroup
 	quit    chan struct{}
 
@@ -94,9 +94,7 @@ func (b *Bus) Broadcast(topics []string, h func(bus.Envelope)) error {
 	if b.started {
 		return fmt.Errorf("broadcast: %w", errRunning)
 	}
-	b.hearers = append(b.hearers, &hearer{
-		topics: slices.Clone(topics), handle: h, queue: make(chan bus.Envelope, b.cfg.Lossy),
-	})
+	b.hearers = append(b.hearers, bus.NewHearer(topics, h, b.cfg.Lossy))
 	return nil
 }
 
@@ -134,7 +132,7 @@ func (b *Bus) Publish(ctx context.Context, events ...bus.Envelope) error {
 // PublishLossy implements bus.Bus.
 func (b *Bus) PublishLossy(_ context.Context, e bus.Envelope) {
 	for _, h := range b.hearers {
-		if !h.offer(e) {
+		if !h.Offer(e) {
 			b.metrics.lost.Inc()
 		}
 	}
@@ -162,7 +160,7 @@ func (b *Bus) Start(ctx context.Context) error {
 		}
 	}
 	for _, h := range b.hearers {
-		b.running.Go(func() { h.work(b.quit) })
+		b.running.Go(func() { h.Work(b.quit) })
 	}
 	return nil
 }
@@ -218,35 +216,4 @@ func (b *Bus) putAside(a bus.Aside, err error) {
 		b.asides = slices.Delete(b.asides, 0, 1)
 	}
 	b.asides = append(b.asides, a)
-}
-
-// hearer is one broadcast handler.
-type hearer struct {
-	topics []string
-	handle func(bus.Envelope)
-	queue  chan bus.Envelope
-}
-
-// offer reports false when e is lost.
-func (h *hearer) offer(e bus.Envelope) bool {
-	if !slices.Contains(h.topics, e.Topic) {
-		return true
-	}
-	select {
-	case h.queue <- e.Clone():
-		return true
-	default:
-		return false
-	}
-}
-
-func (h *hearer) work(quit <-chan struct{}) {
-	for {
-		select {
-		case <-quit:
-			return
-		case e := <-h.queue:
-			h.handle(e)
-		}
-	}
 }
