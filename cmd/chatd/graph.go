@@ -46,12 +46,11 @@ type graph struct {
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	g := &graph{accounts: authgraph.NewNodes(p.auth), people: usergraph.NewUsers(p.user, p.present), present: p.present, feed: p.feed}
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors})
-	cfg.SDL = []gqlx.Source{
+	cfg.SDL = append([]gqlx.Source{
 		{Name: "cmd/chatd/schema.graphql", SDL: rootSDL},
 		{Name: "authgraph/schema.graphql", SDL: authgraph.SDL()},
 		{Name: "usergraph/schema.graphql", SDL: usergraph.SDL()},
-		{Name: "chatgraph/schema.graphql", SDL: chatgraph.SDL()},
-	}
+	}, chatgraph.SDL()...)
 	changes := usergraph.NewSubscription(g.people)
 	cfg.Root = &Resolver{
 		query:        &Query{authgraph.NewQuery(p.auth), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},

@@ -7,8 +7,8 @@
 // long it is; only lists within a list (members, edits) are a read each. A
 // subscription's node is made of a shared *chat.Event.
 //
-// Where to start reading: schema.graphql for what clients see, graph.go for
-// how it is put together, then query.go, groups.go, messages.go, receipts.go
+// Where to start reading: schema/ for what clients see, a file for each topic,
+// graph.go for how it is put together, then query.go, groups.go, messages.go, receipts.go
 // and subscription.go for one family of operations each, conversation.go,
 // message.go and event.go for the nodes.
 //

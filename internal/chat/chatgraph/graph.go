@@ -2,22 +2,38 @@ package chatgraph
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"math"
+	"path"
 
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user/usergraph"
 )
 
-//go:embed schema.graphql
-var sdl string
+//go:embed schema/*.graphql
+var schema embed.FS
 
-// SDL returns chat's part of the schema. It needs the types User and Event of
-// other parts.
-func SDL() string { return sdl }
+// SDL returns chat's part of the schema, a source for each topic. They need
+// the types User and Event of other parts.
+func SDL() []gqlx.Source {
+	files, err := schema.ReadDir("schema")
+	if err != nil {
+		panic(err) // Only when the program was built without the directory.
+	}
+	parts := make([]gqlx.Source, len(files))
+	for i, f := range files {
+		text, err := schema.ReadFile(path.Join("schema", f.Name()))
+		if err != nil {
+			panic(err) // As above.
+		}
+		parts[i] = gqlx.Source{Name: "chatgraph/" + f.Name(), SDL: string(text)}
+	}
+	return parts
+}
 
 // Service is what the operations call, each family its own part: chat.Service
 // in the program.

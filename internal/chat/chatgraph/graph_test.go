@@ -93,9 +93,7 @@ func setup(t *testing.T) *rig {
 	s := &stub{}
 	g := chatgraph.New(chatgraph.Deps{Chat: s, People: people{s}, Sealer: page.NewSealer([]byte("0123456789abcdef"))})
 	e, err := gqlx.New(gqlx.Config{
-		SDL: []gqlx.Source{
-			{Name: "rest", SDL: rest}, {Name: "user", SDL: usergraph.SDL()}, {Name: "chat", SDL: chatgraph.SDL()},
-		},
+		SDL:  append([]gqlx.Source{{Name: "rest", SDL: rest}, {Name: "user", SDL: usergraph.SDL()}}, chatgraph.SDL()...),
 		Root: &root{g}, Subscriptions: append(g.SubscriptionFields(), usergraph.NewSubscription(nil).Fields()...), Log: zerolog.Nop(),
 	})
 	if err != nil {
