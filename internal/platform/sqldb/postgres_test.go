@@ -312,6 +312,27 @@ func TestASlowStatementIsEnded(t *testing.T) {
 	}
 }
 
+func TestASnapshotThatTakesTooLongIsEnded(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.Open(t, sqldb.Config{URL: sqldbtest.PostgresURL(t), Timeout: 500 * time.Millisecond})
+	for range 3 { // on a busy machine its beginning may take that long
+		begun := false
+		err := db.Snapshot(t.Context(), func(q sqldb.Querier) error {
+			begun = true
+			pause(t, time.Second)
+			var one int
+			return q.QueryRow(t.Context(), "SELECT 1").Scan(&one)
+		})
+		if !errors.Is(err, errs.ErrUnavailable) {
+			t.Fatalf("it gave %v", err)
+		}
+		if begun {
+			return
+		}
+	}
+	t.Error("it never began")
+}
+
 func TestAGroupInTheWayOfAnotherIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.Postgres(t)
