@@ -63,7 +63,7 @@ const (
 	cutTime   = 3 * time.Second
 	cutRounds = 6
 
-	stormClients, stormPeople, stormRoom, stormWaves = 300, 9, 4, 2
+	stormClients, stormPeople, stormRoom, stormWaves = 200, 9, 4, 2
 	stormPause                                       = 100 * time.Millisecond
 	stormTime                                        = 3 * time.Minute // of a wave; the race detector takes most of it
 
