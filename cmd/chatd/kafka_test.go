@@ -140,17 +140,21 @@ func lively(t *testing.T, c *crowd, here, there *program) {
 	room := here.group(t, who, c.people[1])
 	begin := time.Now()
 	heard := listen(t, there.dial(t, c.people[1]), "1", room, nil)
-	soon := 0
-	await(t, 30*time.Second, "ten messages in a row reach the other node at once", func() bool {
+	// By the store each would take about the 500 ms between two looks at it, since
+	// it is sent right after one.
+	var soon []bool // of the last ten
+	await(t, 30*time.Second, "most of ten messages in a row reach the other node at once", func() bool {
 		sent := time.Now()
 		if _, err := here.send(t.Context(), who, room, fmt.Sprint(sent.UnixNano()), ""); err != nil {
 			t.Fatal(err)
 		}
 		receive(t, heard)
-		if soon++; time.Since(sent) > 250*time.Millisecond {
-			soon = 0
+		soon = append(soon, time.Since(sent) < 250*time.Millisecond)
+		if len(soon) < 10 {
+			return false
 		}
-		return soon == 10
+		soon = soon[len(soon)-10:]
+		return len(slices.DeleteFunc(slices.Clone(soon), func(s bool) bool { return !s })) > 5
 	})
 	t.Logf("news went by Kafka again %v later", time.Since(begin))
 }

@@ -181,8 +181,9 @@ func TestAStormOfClientsThatComeBackIsWeathered(t *testing.T) {
 		lists[s.rooms[0]] = append(lists[s.rooms[0]], s.lists[s.rooms[0]])
 	}
 	mustBeClean(t, judge(c.log, stored, lists))
-	if n := c.log.count(acked); n != len(c.log.all()) {
-		t.Errorf("%d of %d sends were acknowledged", n, len(c.log.all()))
+	// A busy machine's writer may not answer a ping in time, and lose its connection.
+	if refused, lost := c.log.count(refused), c.log.count(unknown); refused != 0 || soak && lost != 0 {
+		t.Errorf("of %d sends %d were refused and %d had no answer", len(c.log.all()), refused, lost)
 	}
 	httpClient.CloseIdleConnections()
 	var left float64
