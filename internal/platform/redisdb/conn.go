@@ -103,6 +103,9 @@ func (d *DB) dial(ctx context.Context) (redis.Conn, error) {
 
 // with runs fn with a connection, until ctx's deadline.
 func (d *DB) with(ctx context.Context, fn func(redis.Conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c, err := d.pool.GetContext(ctx)
 	if err != nil {
 		return inTime(err)
