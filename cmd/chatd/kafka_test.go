@@ -143,7 +143,11 @@ func lively(t *testing.T, c *crowd, here, there *program) {
 	// By the store each would take about the 500 ms between two looks at it, since
 	// it is sent right after one.
 	var soon []bool // of the last ten
-	await(t, 30*time.Second, "most of ten messages in a row reach the other node at once", func() bool {
+	most, within := 10, 30*time.Second
+	if !soak { // a broker on a busy machine takes its time, at its start and for each
+		most, within = 3, 2*time.Minute
+	}
+	await(t, within, fmt.Sprint(most, " of ten messages reach the other node at once"), func() bool {
 		sent := time.Now()
 		if _, err := here.send(t.Context(), who, room, fmt.Sprint(sent.UnixNano()), ""); err != nil {
 			t.Fatal(err)
@@ -154,7 +158,7 @@ func lively(t *testing.T, c *crowd, here, there *program) {
 			return false
 		}
 		soon = soon[len(soon)-10:]
-		return len(slices.DeleteFunc(slices.Clone(soon), func(s bool) bool { return !s })) > 5
+		return len(slices.DeleteFunc(slices.Clone(soon), func(s bool) bool { return !s })) >= most
 	})
 	t.Logf("news went by Kafka again %v later", time.Since(begin))
 }
