@@ -139,13 +139,12 @@ func (c *commit) changeMembers(ctx context.Context, edit chat.MemberEdit) error 
 	if err != nil {
 		return fmt.Errorf("raise the version: %w", err)
 	}
-	note := edit.Note
-	note.Conversation, note.Kind = h.id, chat.System
-	r, err := rowOf(c.add(h, &note), nil)
-	if err != nil {
-		return err
+	if h.memberCount == 0 {
+		if _, err := c.unlist(ctx, h.id); err != nil {
+			return err
+		}
 	}
-	if _, err := c.insert(ctx, []row{r}); err != nil {
+	if err := c.appendNote(ctx, h, edit.Note); err != nil {
 		return err
 	}
 	return c.finish(ctx)
