@@ -158,7 +158,9 @@ func TestGroupsAreChangedAndOpenedByRight(t *testing.T) {
 			}
 		}
 		ofRoom := func(doc string) func(person) string {
-			return func(as person) string { return codeOf(p.gql(t.Context(), as.token, doc, vars("c", room, "n", as.name), nil)) }
+			return func(as person) string {
+				return codeOf(p.gql(t.Context(), as.token, doc, vars("c", room, "n", as.name), nil))
+			}
 		}
 		byRight := map[string]string{"owner": "", "admin": "", "member": "FORBIDDEN", "removed": "NOT_FOUND", "stranger": "NOT_FOUND"}
 		everybody := map[string]string{}
