@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +43,7 @@ func (p *program) channel(t testing.TB, owner person, name string) string {
 func (p *program) invite(t testing.TB, by person, room string, more map[string]any) (id, code string) {
 	t.Helper()
 	v := vars("c", room)
-	for name, value := range more {
-		v[name] = value
-	}
+	maps.Copy(v, more)
 	var d struct {
 		CreateGroupInvite struct {
 			Code   string

@@ -244,8 +244,8 @@ func TestAnInviteEndsWhenItSays(t *testing.T) {
 		t.Errorf("who is in already: %v", err)
 	}
 	for what, n := range map[string]chat.NewInvite{
-		"in the past": {ExpiresAt: h.now}, "no use": {MaxUses: new(int)}, "too many uses": {MaxUses: ptr(chat.MaxInviteUses + 1)},
-		"less than no use": {MaxUses: ptr(-1)},
+		"in the past": {ExpiresAt: h.now}, "no use": {MaxUses: new(int)}, "too many uses": {MaxUses: new(chat.MaxInviteUses + 1)},
+		"less than no use": {MaxUses: new(-1)},
 	} {
 		if _, _, err := h.CreateInvite(t.Context(), u[0], id, n); errs.KindOf(err) != errs.BadInput {
 			t.Errorf("%s: %v", what, err)
@@ -283,13 +283,13 @@ func TestSettingsAreCheckedAndSaidOnce(t *testing.T) {
 		u     chat.GroupUpdate
 		field string
 	}{
-		"no name":              {chat.GroupUpdate{Name: ptr(" \t ")}, "input.name"},
-		"a long name":          {chat.GroupUpdate{Name: ptr(strings.Repeat("ä", 101))}, "input.name"},
-		"two lines":            {chat.GroupUpdate{Name: ptr("a\nb")}, "input.name"},
-		"no text":              {chat.GroupUpdate{Description: ptr("\xff")}, "input.description"},
-		"a long description":   {chat.GroupUpdate{Description: ptr(strings.Repeat("x", 1001))}, "input.description"},
-		"a bell":               {chat.GroupUpdate{Description: ptr("\a")}, "input.description"},
-		"one good and one bad": {chat.GroupUpdate{Name: ptr("good"), Description: ptr("\x00")}, "input.description"},
+		"no name":              {chat.GroupUpdate{Name: new(" \t ")}, "input.name"},
+		"a long name":          {chat.GroupUpdate{Name: new(strings.Repeat("ä", 101))}, "input.name"},
+		"two lines":            {chat.GroupUpdate{Name: new("a\nb")}, "input.name"},
+		"no text":              {chat.GroupUpdate{Description: new("\xff")}, "input.description"},
+		"a long description":   {chat.GroupUpdate{Description: new(strings.Repeat("x", 1001))}, "input.description"},
+		"a bell":               {chat.GroupUpdate{Description: new("\a")}, "input.description"},
+		"one good and one bad": {chat.GroupUpdate{Name: new("good"), Description: new("\x00")}, "input.description"},
 	} {
 		_, err := h.UpdateGroup(t.Context(), u[0], id, c.u)
 		if errs.KindOf(err) != errs.BadInput || !strings.Contains(fmt.Sprint(errs.Of(err).Extensions()), c.field) {
@@ -300,12 +300,12 @@ func TestSettingsAreCheckedAndSaidOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, same := range []chat.GroupUpdate{{}, {Name: ptr(" Books ")}, {Name: ptr("Books"), Description: ptr("")}} {
+	for _, same := range []chat.GroupUpdate{{}, {Name: new(" Books ")}, {Name: new("Books"), Description: new("")}} {
 		if v, err := h.UpdateGroup(t.Context(), u[0], id, same); err != nil || v.LastRev != before.LastRev {
 			t.Errorf("what is so already: rev %d of %d, %v", v.LastRev, before.LastRev, err)
 		}
 	}
-	v, err := h.UpdateGroup(t.Context(), u[0], id, chat.GroupUpdate{Name: ptr(" Films "), Description: ptr("Seen")})
+	v, err := h.UpdateGroup(t.Context(), u[0], id, chat.GroupUpdate{Name: new(" Films "), Description: new("Seen")})
 	if err != nil || v.Name != "Films" || v.Description != "Seen" || v.LastRev != before.LastRev+2 || v.LastSeq != before.LastSeq+1 {
 		t.Fatalf("%+v, %v", v.Conversation, err)
 	}
@@ -313,14 +313,14 @@ func TestSettingsAreCheckedAndSaidOnce(t *testing.T) {
 	if err != nil || len(notes) != 1 || *notes[0].Note.Name != "Films" || *notes[0].Note.Description != "Seen" || notes[0].Note.Change != chat.Updated {
 		t.Fatalf("noted: %+v, %v", notes, err)
 	}
-	if v, err = h.UpdateGroup(t.Context(), u[0], id, chat.GroupUpdate{Description: ptr("")}); err != nil || v.Name != "Films" || v.Description != "" {
+	if v, err = h.UpdateGroup(t.Context(), u[0], id, chat.GroupUpdate{Description: new("")}); err != nil || v.Name != "Films" || v.Description != "" {
 		t.Errorf("%+v, %v", v.Conversation, err)
 	}
 	d, err := h.OpenDirect(t.Context(), u[0], u[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.UpdateGroup(t.Context(), u[0], d.ID, chat.GroupUpdate{Name: ptr("We")})
+	_, err = h.UpdateGroup(t.Context(), u[0], d.ID, chat.GroupUpdate{Name: new("We")})
 	wants(t, "a direct one", err, chat.ErrDirect)
 	_, _, err = h.CreateInvite(t.Context(), u[0], d.ID, chat.NewInvite{})
 	wants(t, "an invite into a direct one", err, chat.ErrDirect)

@@ -173,7 +173,7 @@ func (r *room) foldMember(e *chat.Event) {
 	case chat.Left, chat.Removed:
 		delete(r.members, user)
 		return
-	case chat.RoleSet:
+	case chat.RoleSet, chat.Updated:
 	}
 	m.Role = e.Membership.Role
 	r.members[user] = m
