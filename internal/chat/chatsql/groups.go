@@ -90,10 +90,10 @@ func (c *commit) appendNote(ctx context.Context, h *head, note chat.NewMessage) 
 
 // list lets a channel be found.
 func (c *commit) list(ctx context.Context, id ids.Conversation, name string) error {
-	_, err := c.tx.Exec(ctx, `INSERT INTO chat_channel (place, conversation) VALUES ($1, $2)`, chat.ChannelKey(name, id), id)
+	err := c.tx.Later(ctx, `INSERT INTO chat_channel (place, conversation) VALUES ($1, $2)`, chat.ChannelKey(name, id), id)
 	for _, term := range chat.ChannelTerms(name) {
 		if err == nil {
-			_, err = c.tx.Exec(ctx, `INSERT INTO chat_channel_term (term, conversation) VALUES ($1, $2)`, term, id)
+			err = c.tx.Later(ctx, `INSERT INTO chat_channel_term (term, conversation) VALUES ($1, $2)`, term, id)
 		}
 	}
 	if err != nil {
