@@ -253,8 +253,6 @@ func TestAnInviteEndsWhenItSays(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestGuestsAreWhereTheyWereBroughtIn(t *testing.T) {
 	t.Parallel()
 	h := setup(t, sqldbtest.SQLite(t))

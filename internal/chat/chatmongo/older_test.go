@@ -23,6 +23,10 @@ func TestChannelsOfAnOlderDatabaseAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	meta, form := db.Collection("chat_meta"), bson.D{{Key: "_id", Value: "form"}}
+	if _, err := meta.UpdateOne(t.Context(), form, bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: 1}}}}); err != nil {
+		t.Fatal(err)
+	}
 	look := func(store *chatmongo.Store) []chat.ListedChannel {
 		t.Helper()
 		found, err := store.Channels(t.Context(), u[0], chat.ChannelQuery{Words: []string{"anim"}, Limit: 10})
@@ -38,5 +42,9 @@ func TestChannelsOfAnOlderDatabaseAreListed(t *testing.T) {
 		if found := look(setup(t, db)); len(found) != 1 || found[0].ID != c.ID || !found[0].Joined {
 			t.Errorf("listed: %+v", found)
 		}
+	}
+	var is struct{ Version int }
+	if err := meta.FindOne(t.Context(), form).Decode(&is); err != nil || is.Version < 2 {
+		t.Errorf("an older chatd would take it for its own: %+v, %v", is, err)
 	}
 }
