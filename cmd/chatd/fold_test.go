@@ -17,6 +17,7 @@ import (
 
 // display is what a client shows of a conversation.
 type display struct {
+	name     string
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
@@ -27,7 +28,7 @@ type display struct {
 // The parts of the documents by which it is known.
 const (
 	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
-	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
+	conversationParts = `fragment C on Conversation { id name lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
 		... on MessageChanged { message { ...M } unreadCount }
@@ -44,7 +45,7 @@ type foldMessage struct {
 }
 
 type foldConversation struct {
-	ID                                string
+	ID, Name                          string
 	LastSeq, UnreadCount, LastReadSeq int
 	Members                           struct {
 		Edges []struct {
@@ -58,7 +59,7 @@ type foldConversation struct {
 
 func (c *foldConversation) display() *display {
 	s := &display{
-		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
+		name: c.Name, members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
 		messages: map[int]message{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
@@ -198,6 +199,8 @@ func (o *observer) apply(e *foldEvent) {
 	case "ConversationChanged":
 		if o.state[e.ConversationID] == nil && e.Conversation != nil {
 			o.state[e.ConversationID] = e.Conversation.display()
+		} else if e.Conversation != nil {
+			o.state[e.ConversationID].name = e.Conversation.Name
 		}
 	case "ReceiptChanged":
 		if s := o.state[e.ConversationID]; s != nil {
@@ -269,6 +272,9 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 		if !maps.Equal(got.members, want.members) {
 			tell("members of %s: folded %v, fresh %v", room, got.members, want.members)
 		}
+		if got.name != want.name {
+			tell("name of %s: folded %q, fresh %q", room, got.name, want.name)
+		}
 		if got.unread != want.unread || got.lastRead != want.lastRead {
 			tell("%s: folded %d unread after %d, fresh %d after %d, by\n\t%s", room, got.unread, got.lastRead, want.unread, want.lastRead,
 				strings.Join(o.trace, "\n\t"))
@@ -334,6 +340,8 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: EditMessageInput!) { editMessage(input: $i) { message { id } } }`, vars("id", own.ID, "text", text))
 	case dice < 68:
 		do(`mutation($i: DeleteMessageInput!) { deleteMessage(input: $i) { message { id } } }`, vars("id", own.ID))
+	case dice < 70:
+		do(`mutation($i: UpdateGroupInput!) { updateGroup(input: $i) { conversation { id } } }`, vars("conversationId", room, "name", text))
 	case dice < 80:
 		do(`mutation($i: MarkReadInput!) { markRead(input: $i) { conversation { id } } }`, vars("conversationId", room, "seq", seq))
 	case dice < 83:

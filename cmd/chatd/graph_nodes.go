@@ -42,7 +42,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -61,6 +61,7 @@ type wanted struct {
 	conversations []ids.Conversation
 	messages      []ids.Message
 	sessions      []ids.Session
+	invites       []ids.GroupInvite
 }
 
 // add sorts an id in; what is no id names nothing.
@@ -73,6 +74,8 @@ func (w *wanted) add(id string) {
 		w.messages = append(w.messages, v)
 	} else if v, ok := ids.ParseSession(id); ok {
 		w.sessions = append(w.sessions, v)
+	} else if v, ok := ids.ParseGroupInvite(id); ok {
+		w.invites = append(w.invites, v)
 	}
 }
 
@@ -125,6 +128,20 @@ func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) 
 	return nil
 }
 
+// loadInvites reads one by one: nobody has a use for many.
+func (g *graph) loadInvites(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.invites {
+		i, err := g.chat.GroupInvite(ctx, id)
+		switch {
+		case err == nil:
+			found(i)
+		case errs.KindOf(err) != errs.NotFound && errs.KindOf(err) != errs.Forbidden:
+			return err
+		}
+	}
+	return nil
+}
+
 // object is a node of any context.
 type object interface{ ID() graphql.ID }
 
@@ -141,6 +158,11 @@ func (n *Node) ToConversation() (*chatgraph.Conversation, bool) {
 
 // ToMessage tells whether it is a message.
 func (n *Node) ToMessage() (*chatgraph.Message, bool) { return is[*chatgraph.Message](n.object) }
+
+// ToGroupInvite tells whether it is an invitation into a group.
+func (n *Node) ToGroupInvite() (*chatgraph.GroupInvite, bool) {
+	return is[*chatgraph.GroupInvite](n.object)
+}
 
 // ToSession tells whether it is a session.
 func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }

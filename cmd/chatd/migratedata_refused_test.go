@@ -92,9 +92,29 @@ func TestWhatCannotBeMovedIsRefusedInOneLineAndNotTouched(t *testing.T) {
 func makeWithoutChat(t testing.TB, dir string) {
 	t.Helper()
 	does(t, "migrate", "--data-dir", dir)
-	for _, table := range []string{"chat_change", "chat_message", "chat_member", "chat_conversation", "chat_position", "chat_migrations"} {
+	for _, table := range chatTables(t, filepath.Join(dir, databaseFile)) {
 		alter(t, sqldb.Config{Path: filepath.Join(dir, databaseFile)}, "DROP TABLE "+table)
 	}
+}
+
+// chatTables are those that a chatd with a MongoDB lacks, the newest first: what
+// refers to another comes before that.
+func chatTables(t testing.TB, path string) []string {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), sqldb.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(t.Context(), `SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'chat\_%' ESCAPE '\' ORDER BY rowid DESC`)
+	all, err := sqldb.Collect(rows, err, func(r sqldb.Row) (name string, err error) {
+		err = r.Scan(&name)
+		return name, err
+	})
+	if err != nil || len(all) < 6 {
+		t.Fatal(all, err)
+	}
+	return all
 }
 
 func TestACopyBelongsToOneDirectoryAndItsSettings(t *testing.T) {

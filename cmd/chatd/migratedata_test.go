@@ -58,6 +58,7 @@ type town struct {
 	second person // the first, on another device
 	rooms  []string
 	keyed  message // sent by the first into the first room with the key "key"
+	code   string  // of an invitation into the third room, by which one more may come
 	early  []string
 	mid    []string
 }
@@ -125,7 +126,31 @@ func settle(t testing.TB, p *program) *town {
 	do(dan, leave, vars("conversationId", c.rooms[0]))
 	do(cy, leave, vars("conversationId", c.rooms[2])) // who owned it
 	send(a, c.rooms[2], "unread", "")
+	c.open(t, p)
 	return c
+}
+
+// open renames a room, and lets people come in by themselves.
+func (c *town) open(t testing.TB, p *program) {
+	t.Helper()
+	b, dan := c.people[1], c.people[3]
+	c.rooms = append(c.rooms, p.channel(t, b, "Open house"))
+	for _, room := range c.rooms[2:] {
+		if err := p.gql(t.Context(), b.token, renameDoc, vars("c", room, "n", "Bücher & mehr", "d", "Two\nlines"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.gql(t.Context(), dan.token, joinDoc, vars("c", c.rooms[3]), nil); err != nil {
+		t.Fatal(err)
+	}
+	gone, _ := p.invite(t, b, c.rooms[2], nil)
+	_, c.code = p.invite(t, b, c.rooms[2], vars("m", 2, "e", "2040-01-01T00:00:00Z"))
+	if err := p.gql(t.Context(), b.token, revokeDoc, vars("i", gone), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.gql(t.Context(), dan.token, byInviteDoc, vars("k", c.code), nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *town) positions(t testing.TB, p *program) (all []string) {
@@ -147,7 +172,7 @@ const (
 		conversations(first: 20) { edges { node { id kind name description createdAt lastSeq lastRev unreadCount lastReadSeq memberCount
 			lastMessage { id seq text } viewerMembership { role joinedAt } viewerCan { send addMembers leave } } } pageInfo { hasNextPage } } }`
 	messagesDoc = `query($c: ID!) { messages(conversationId: $c, first: 40) { edges { node { id seq rev kind sender { id username } text createdAt editedAt
-		deletedAt clientId replyToId replyTo { id seq text } system { change role userCount users(first: 3) { id } } viewerCan { edit delete }
+		deletedAt clientId replyToId replyTo { id seq text } system { change role name description userCount users(first: 3) { id } } viewerCan { edit delete }
 		edits(first: 4) { edges { node { rev text replacedAt } } } } } pageInfo { hasNextPage } } }`
 	membersDoc = `query($c: ID!) { conversation(id: $c) { members(first: 50) { edges { node { user { id displayName } role joinedAt } } } } }`
 	missedDoc  = `query($a: String) { events(after: $a, first: 100) { edges { node { __typename
@@ -171,9 +196,11 @@ func (c *town) answers(t testing.TB, p *program) map[string]string {
 			all[fmt.Sprintf("%s of %d", what, i)] = r.body
 		}
 		ask("about", aboutDoc, nil)
+		ask("channels", channelsDoc, vars("q", "mehr buch"))
 		for n, room := range c.rooms {
 			ask(fmt.Sprint("messages in ", n), messagesDoc, vars("c", room))
 			ask(fmt.Sprint("members of ", n), membersDoc, vars("c", room))
+			ask(fmt.Sprint("invitations into ", n), invitesDoc, vars("c", room))
 		}
 		if i < len(c.early) {
 			ask("events from the beginning", missedDoc, vars("a", c.early[i]))
@@ -249,6 +276,12 @@ func (c *town) goesOn(t testing.TB, q *program) {
 	}
 	if _, err := q.send(t.Context(), a, room, "second", "key"); codeOf(err) != "CONFLICT" {
 		t.Errorf("another text under the key: %v", err)
+	}
+	if err := q.gql(t.Context(), c.people[2].token, byInviteDoc, vars("k", c.code), nil); err != nil {
+		t.Errorf("by the invitation's last use: %v", err)
+	}
+	if err := q.gql(t.Context(), q.register(t, "late").token, byInviteDoc, vars("k", c.code), nil); codeOf(err) != "NOT_FOUND" {
+		t.Errorf("by an invitation that is used up: %v", err)
 	}
 	live := listenAll(t, q.dial(t, c.people[1]), "1", nil)
 	receive(t, live)

@@ -16,12 +16,14 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"session"}
 	case "userId", "userIds", "memberIds":
 		return []string{"user"}
+	case "inviteId":
+		return []string{"invite"}
 	case "replyToId":
 		return []string{"message"}
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session"}
+			return []string{"conversation", "message", "session", "invite"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -39,7 +41,7 @@ type somewhere map[string]string // kind to id
 // nobodys are ids of the right form that name nothing.
 var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
-	"session": "ses_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
+	"session": "ses_01m83rvxcnf479rx379ektzzzz", "invite": "giv_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -97,6 +99,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 		return m
 	}
 	foreign := somewhere{"conversation": room, "message": mustSend(ada, room, "canary of ada").ID, "session": p.session(t, ada)}
+	foreign["invite"], _ = p.invite(t, ada, room, nil)
 	dans := mustSend(dan, room, "canary of dan").ID
 	if err := p.gql(t.Context(), dan.token, `mutation($c: ID!) { leaveConversation(input: {conversationId: $c}) { ok } }`, vars("c", room), nil); err != nil {
 		t.Fatal(err)
@@ -108,6 +111,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	for _, who := range []person{cyd, dan} {
 		own := somewhere{"conversation": p.group(t, who), "session": p.session(t, who), "user": bob.id}
 		own["message"] = mustSend(who, own["conversation"], "own").ID
+		own["invite"], _ = p.invite(t, who, own["conversation"], nil)
 		value := ownValues(own)
 		conn := p.dial(t, who)
 		compare := func(op operation, l leaf, kind, id string) {
@@ -246,6 +250,9 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 			}
 		}
 	}
+	p.channel(t, ada, "general")
+	p.invite(t, ada, room, nil)
+	p.invite(t, ada, other, nil)
 	type list struct {
 		name, doc string
 		where     string // its conversation, none when empty
@@ -256,6 +263,10 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 		{"conversations", `query($a: String) { conversations(after: $a) { edges { cursor } } }`, ""},
 		{"searchUsers", `query($a: String) { searchUsers(query: "a", after: $a) { edges { cursor } } }`, ""},
 		{"members", `query($c: ID!, $a: String) { conversation(id: $c) { members(after: $a) { edges { cursor } } } }`, room},
+		{"channels", `query($a: String) { channels(after: $a) { edges { cursor } } }`, ""},
+		{"channels of a query", `query($a: String) { channels(query: "gen", after: $a) { edges { cursor } } }`, ""},
+		{"groupInvites", `query($c: ID!, $a: String) { groupInvites(conversationId: $c, after: $a) { edges { cursor } } }`, room},
+		{"groupInvites of another conversation", `query($c: ID!, $a: String) { groupInvites(conversationId: $c, after: $a) { edges { cursor } } }`, other},
 		{"events", `query($a: String) { events(after: $a) { pageInfo { cursor: endCursor } } }`, ""},
 	}
 	variables := func(where string, after any) map[string]any {

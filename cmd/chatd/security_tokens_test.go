@@ -367,6 +367,15 @@ func TestNoSecretIsInTheDataOrTheLog(t *testing.T) {
 		_, _ = p.renew(t, who.refresh)
 		_, _ = p.renew(t, "chatd_rt_"+who.token)
 	}
+	ada := p.register(t, "ada")
+	room := p.group(t, ada)
+	for range 2 {
+		_, code := p.invite(t, ada, room, nil)
+		secrets["code "+code] = code
+		if err := p.gql(t.Context(), p.register(t, "u"+strings.ToLower(code[:8])).token, byInviteDoc, vars("k", code), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(p.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -99,6 +99,9 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		return atStore(cfg, err)
 	}
 	if err := prepare(ctx); err != nil {
+		if s.docs == nil {
+			return atStore(cfg, err)
+		}
 		return atServer("mongo-url", err)
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
@@ -165,8 +168,9 @@ func migrateSets(ctx context.Context, db *sqldb.DB, sets []string) error {
 // be one. It changes nothing: that is what prepare is for.
 func (s *stores) openChat(ctx context.Context, mongo string) (prepare func(context.Context) error, err error) {
 	if mongo == "" {
-		s.chat = chatsql.New(s.db, chatsql.Config{})
-		return func(context.Context) error { return nil }, nil
+		store := chatsql.New(s.db, chatsql.Config{})
+		s.chat = store
+		return store.Prepare, nil
 	}
 	if s.docs, err = mongodb.Open(ctx, mongodb.Config{URL: mongo}); err != nil {
 		return nil, err

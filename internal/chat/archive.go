@@ -27,6 +27,8 @@ type Archive interface {
 	// Members returns members, former ones too, after the one, by
 	// conversation and user.
 	Members(ctx context.Context, after MemberID) iter.Seq2[ArchivedMember, error]
+	// Invites returns all invites after the one, by their ids.
+	Invites(ctx context.Context, after ids.GroupInvite) iter.Seq2[ArchivedInvite, error]
 	// Journal returns all commits with a position after the one, by their
 	// positions. Superseded receipts are left out.
 	Journal(ctx context.Context, after int64) iter.Seq2[Entry, error]
@@ -52,6 +54,12 @@ type ArchivedMember struct {
 	ReadTop          int64 // the conversation's LastOrd then
 }
 
+// ArchivedInvite is an invite with what its code is found by.
+type ArchivedInvite struct {
+	Invite
+	Hash []byte
+}
+
 // Entry is a commit: what happened at one position, or at several that follow
 // each other. One of Added, Revised, Made and Receipt is set.
 type Entry struct {
@@ -72,13 +80,16 @@ type Added struct {
 	Edit      *Edited // what the message is the note of; nil for none
 }
 
-// Edited is a change of who is in a conversation, but for its note. Its changes
-// have the positions and revs before the note's.
+// Edited is a change of who is in a conversation, or of its settings, but for
+// its note. Its changes have the positions and revs before the note's.
 type Edited struct {
 	Changes []Membership
 	At      time.Time
 	Version int64 // the MemberVersion after it
 	Count   int64 // of members after it
+
+	// Settings is set where those were changed, and then Changes is empty.
+	Settings *SettingsChange
 }
 
 // Revised is an edit or a deletion. Where the message was deleted, then or
@@ -108,6 +119,7 @@ var ErrDiffers = errors.New("the two sides differ")
 const (
 	PartConversations = "conversations"
 	PartMembers       = "members"
+	PartInvites       = "invites"
 	PartJournal       = "journal"
 )
 
@@ -146,6 +158,11 @@ func CompareArchives(ctx context.Context, a, b Archive, told func(part string, n
 			var first MemberID
 			return comparePart(PartMembers, a.Members(ctx, first), b.Members(ctx, first), told,
 				func(m ArchivedMember) string { return fmt.Sprintf("%s in %s", m.User, m.Conversation) })
+		},
+		func() (ArchiveSum, error) {
+			var first ids.GroupInvite
+			return comparePart(PartInvites, a.Invites(ctx, first), b.Invites(ctx, first), told,
+				func(i ArchivedInvite) string { return i.ID.String() })
 		},
 		func() (ArchiveSum, error) {
 			return comparePart(PartJournal, a.Journal(ctx, 0), b.Journal(ctx, 0), told,

@@ -6,7 +6,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 )
 
@@ -43,7 +42,7 @@ type Conversation struct {
 	LastOrd int64 // number of non-system messages
 
 	// MemberVersion is raised by each change of who is in, or with what
-	// role. An append carries the one that its use case saw.
+	// role, and of the name and description. An append carries the one that its use case saw.
 	MemberVersion int64
 	MemberCount   int
 	// ActivePos is the position of the newest message, or of the creation:
@@ -70,14 +69,9 @@ type NewGroup struct {
 }
 
 func (g *NewGroup) check() error {
-	g.Name = strings.TrimSpace(g.Name)
-	if n := utf8.RuneCountInString(g.Name); n < 1 || n > MaxNameLen || !printable(g.Name, false) {
-		return ErrName.With(errs.Field("input.name"))
-	}
-	if utf8.RuneCountInString(g.Description) > MaxDescriptionLen || !printable(g.Description, true) {
-		return ErrDescription.With(errs.Field("input.description"))
-	}
-	return nil
+	kept, err := Settings{g.Name, g.Description}.checked()
+	g.Name = kept.Name
+	return err
 }
 
 // printable refuses what no store or screen can hold: invalid UTF-8 and

@@ -25,6 +25,12 @@ var (
 	ErrSystemMessage   = errs.New(errs.Precondition, "chat.system_message", "The server's own notes cannot be changed.", errs.Reason("SYSTEM_MESSAGE"))
 	ErrKeyReused       = errs.New(errs.Conflict, "chat.key_reused", "This clientId was used for another message.", errs.Reason("IDEMPOTENCY_KEY_REUSED"), errs.Field("input.clientId"))
 	ErrArchived        = errs.New(errs.Precondition, "chat.archived", "Nobody is left in this conversation.", errs.Reason("ARCHIVED"))
+	ErrGuest           = errs.New(errs.Forbidden, "chat.guest", "Guests are in the conversations that they were brought into.")
+	ErrChannelQuery    = errs.New(errs.BadInput, "chat.channel_query", "A search has at most 100 characters and 10 words.")
+	ErrNoInvite        = errs.New(errs.NotFound, "chat.no_invite", "No such invitation.")
+	ErrInviteExpiry    = errs.New(errs.BadInput, "chat.invite_expiry", "An invitation ends in the future.")
+	ErrInviteUses      = errs.New(errs.BadInput, "chat.invite_uses", "An invitation is good for 1 to 1,000,000 uses.")
+	ErrTooManyCodes    = errs.New(errs.RateLimited, "chat.too_many_codes", "Too many tries. Try again later.")
 
 	// ErrTooMany says that more has been missed than is replayed.
 	ErrTooMany = errs.New(errs.Precondition, "chat.too_many", "Too much has happened since.", errs.Reason("TOO_MANY"))

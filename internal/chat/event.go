@@ -36,6 +36,9 @@ type Event struct {
 	// from it on they hear of it.
 	Joined []ids.User
 
+	// Settings are the new ones, in the event of their change.
+	Settings *Settings
+
 	// One of these, by kind; none for ConversationChanged.
 	Message    *Message    // MessageAdded, MessageChanged
 	Membership *Membership // MembershipChanged

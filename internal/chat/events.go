@@ -29,7 +29,7 @@ func published(e *Event, node string) bus.Envelope {
 			Change: change, UserID: m.User, What: string(m.Change), Role: string(m.Role), ActorID: m.Actor,
 		}
 	case ConversationChanged:
-		name, event = chatv1.ConversationChangedName, chatv1.ConversationChanged{Change: change, Joined: e.Joined}
+		name, event = chatv1.ConversationChangedName, publishedConversation(change, e)
 	case ReceiptChanged:
 		r := e.Receipt
 		name, event = chatv1.ReceiptChangedName, chatv1.ReceiptChanged{
@@ -47,6 +47,14 @@ func published(e *Event, node string) bus.Envelope {
 	return bus.Envelope{Name: name, Topic: chatv1.Topic, Key: e.Conversation.String(), Pos: e.Pos, Payload: payload}
 }
 
+func publishedConversation(change chatv1.Change, e *Event) chatv1.ConversationChanged {
+	out := chatv1.ConversationChanged{Change: change, Joined: e.Joined}
+	if e.Settings != nil {
+		out.Name, out.Description = &e.Settings.Name, &e.Settings.Description
+	}
+	return out
+}
+
 func publishedMessage(m *Message) chatv1.Message {
 	out := chatv1.Message{
 		ID: m.ID, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: string(m.Kind), SenderID: m.Sender,
@@ -54,7 +62,10 @@ func publishedMessage(m *Message) chatv1.Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role)}
+		out.Note = &chatv1.Note{
+			Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role),
+			Name: m.Note.Name, Description: m.Note.Description,
+		}
 	}
 	return out
 }
@@ -86,6 +97,9 @@ func heard(in bus.Envelope) (e *Event, node string, err error) {
 		v, err := decoded[chatv1.ConversationChanged](in)
 		e = about(ConversationChanged, in, v.Change)
 		e.Joined = v.Joined
+		if v.Name != nil && v.Description != nil {
+			e.Settings = &Settings{*v.Name, *v.Description}
+		}
 		return e, "", err
 	case chatv1.ReceiptChangedName:
 		v, err := decoded[chatv1.ReceiptChanged](in)
@@ -137,7 +151,10 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
-		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role)}
+		out.Note = &Note{
+			Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role),
+			Name: m.Note.Name, Description: m.Note.Description,
+		}
 	}
 	return out
 }

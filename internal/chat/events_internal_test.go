@@ -22,11 +22,16 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: System, Sender: user,
 		Note: &Note{Change: Joined, Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
 	}
+	name, renamed := "Books", &Message{}
+	*renamed = *note
+	renamed.Note = &Note{Change: Updated, Name: &name, Description: new(string)}
 	for _, e := range []*Event{
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: message},
 		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: note},
 		{Kind: MembershipChanged, Conversation: conv, Pos: 9, Rev: 4, Membership: &Membership{user, Left, Admin, user}},
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 1, Joined: []ids.User{user}},
+		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Settings: &Settings{"Books", ""}},
+		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: renamed},
 		{Kind: ReceiptChanged, Conversation: conv, Pos: 9, LastOrd: 2, Receipt: &Receipt{user, 3, 2, 3}},
 		{Kind: TypingChanged, Conversation: conv, Typing: &Typing{user, true}},
 	} {

@@ -40,6 +40,8 @@ const (
 	mayRemoveOthers // of a lower rank
 	maySetRoles     // of others
 	mayHandOver     // the ownership
+	mayUpdate       // name and description
+	mayInvite       // by a code
 )
 
 // rights says at a glance who may do what in which kind of conversation.
@@ -58,6 +60,8 @@ var rights = map[Kind]map[right][]Role{
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
+		mayUpdate:       {Owner, Admin},
+		mayInvite:       {Owner, Admin},
 	},
 	Channel: {
 		mayRead:         {Owner, Admin, Plain},
@@ -68,6 +72,8 @@ var rights = map[Kind]map[right][]Role{
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
+		mayUpdate:       {Owner, Admin},
+		mayInvite:       {Owner, Admin},
 	},
 }
 
@@ -107,7 +113,7 @@ func may(k Kind, role Role, r right) bool {
 }
 
 // Rights is what a member may do in a conversation.
-type Rights struct{ Send, AddMembers, Leave bool }
+type Rights struct{ Send, AddMembers, Leave, Update, Invite bool }
 
 // MemberRights is what a member may do about one.
 type MemberRights struct{ Remove, SetRole, TransferOwnership bool }
@@ -120,7 +126,9 @@ func RightsOver(v View, m Member) MemberRights {
 // ConversationRights says what the viewer may do.
 func ConversationRights(v View) Rights {
 	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
-	return Rights{Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave)}
+	return Rights{
+		Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite),
+	}
 }
 
 // Change says what happened to a membership.
@@ -133,6 +141,10 @@ const (
 	Removed Change = "REMOVED"
 	RoleSet Change = "ROLE"
 )
+
+// Updated is what is noted of a conversation's name and description. It is no
+// change of a membership.
+const Updated Change = "UPDATED"
 
 // Ends says whether the user is a member no longer after this change.
 func (c Change) Ends() bool { return c == Left || c == Removed }

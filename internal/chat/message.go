@@ -50,6 +50,10 @@ type Note struct {
 	Change Change     `json:"change"`
 	Users  []ids.User `json:"users,omitempty"`
 	Role   Role       `json:"role,omitempty"` // of RoleSet
+
+	// Of Updated: the new ones; nil where they stay.
+	Name        *string `json:"name,omitempty"`
+	Description *string `json:"description,omitempty"`
 }
 
 // Edit is a text that a message had before.

@@ -15,9 +15,10 @@ import (
 
 	"chatd/internal/platform/fanout"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/limit"
 )
 
-// Deps are what a Service works with; all but Crier are required.
+// Deps are what a Service works with; all but Crier and Limiter are required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -27,6 +28,8 @@ type Deps struct {
 	Log    zerolog.Logger
 	// Crier reaches the other nodes; nil where there are none.
 	Crier Crier
+	// Limiter counts tries of invites' codes; nil: nobody does.
+	Limiter limit.Limiter
 }
 
 // Config tunes a Service; zero values are the defaults.
@@ -39,6 +42,9 @@ type Config struct {
 	TypingFor time.Duration
 	// Check is how often the tail compares itself with the store; 500 ms.
 	Check time.Duration
+	// Codes is how often one user may try a code; 20 times, and one more
+	// each 10 s.
+	Codes limit.Rate
 }
 
 // Service is chat's use cases. Its methods may be called by any number of

@@ -19,6 +19,7 @@ import (
 // ord follow each other in the same order.
 type Store interface {
 	Conversations
+	Groups
 	Companions
 	Messages
 	Journal

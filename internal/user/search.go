@@ -9,6 +9,7 @@ import (
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/terms"
 )
 
 const maxQuery = 100 // code points
@@ -33,7 +34,7 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 	if utf8.RuneCountInString(query) > maxQuery {
 		return Found{}, ErrBadQuery
 	}
-	q := Query{Words: words(query), Limit: part.Limit + 1}
+	q := Query{Words: terms.Words(query), Limit: part.Limit + 1}
 	if len(q.Words) == 0 {
 		return Found{}, ErrBadQuery
 	}

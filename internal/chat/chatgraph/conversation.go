@@ -165,5 +165,11 @@ func (r *ConversationRights) Send() bool { return r.r.Send }
 // AddMembers resolves addMembers.
 func (r *ConversationRights) AddMembers() bool { return r.r.AddMembers }
 
+// Update resolves update.
+func (r *ConversationRights) Update() bool { return r.r.Update }
+
+// Invite resolves invite.
+func (r *ConversationRights) Invite() bool { return r.r.Invite }
+
 // Leave resolves leave.
 func (r *ConversationRights) Leave() bool { return r.r.Leave }

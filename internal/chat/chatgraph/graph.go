@@ -43,6 +43,8 @@ type Service interface {
 	archive
 	roster
 	groups
+	channels
+	invites
 	writer
 	signals
 	streams

@@ -14,6 +14,7 @@ import (
 type groups interface {
 	OpenDirect(ctx context.Context, viewer, with ids.User) (chat.View, error)
 	CreateGroup(ctx context.Context, viewer ids.User, g chat.NewGroup) (chat.View, error)
+	UpdateGroup(ctx context.Context, viewer ids.User, conv ids.Conversation, u chat.GroupUpdate) (chat.View, error)
 	AddMembers(ctx context.Context, viewer ids.User, conv ids.Conversation, users []ids.User) (chat.View, error)
 	RemoveMember(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User) (chat.View, error)
 	SetMemberRole(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User, role chat.Role) (chat.View, error)
@@ -81,6 +82,23 @@ func (m *Mutation) CreateGroup(ctx context.Context, args struct{ Input CreateGro
 		}
 	}
 	return m.g.conversationPayload(m.g.Chat.CreateGroup(ctx, who, in))
+}
+
+// UpdateGroupInput is the input of updateGroup.
+type UpdateGroupInput struct {
+	ConversationID graphql.ID
+	Name           *string
+	Description    *string
+}
+
+// UpdateGroup resolves updateGroup.
+func (m *Mutation) UpdateGroup(ctx context.Context, args struct{ Input UpdateGroupInput }) (*ConversationPayload, error) {
+	who, conv, err := callerAt(ctx, args.Input.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	return m.g.conversationPayload(m.g.Chat.UpdateGroup(ctx, who, conv,
+		chat.GroupUpdate{Name: args.Input.Name, Description: args.Input.Description}))
 }
 
 // AddMembersInput is the input of addMembers.

@@ -173,6 +173,12 @@ func (n *SystemNote) Role() *chat.Role {
 	return &n.n.Role
 }
 
+// Name resolves name.
+func (n *SystemNote) Name() *string { return n.n.Name }
+
+// Description resolves description.
+func (n *SystemNote) Description() *string { return n.n.Description }
+
 // UserCount resolves userCount.
 func (n *SystemNote) UserCount() int32 { return int32Of(int64(len(n.n.Users))) }
 

@@ -11,6 +11,7 @@ import (
 	"chatd/internal/chat/chatgraph"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 var _ chatgraph.Service = (*chat.Service)(nil)
@@ -33,6 +34,12 @@ type stub struct {
 	position *int64
 	about    ids.User // the member that was acted on
 	role     chat.Role
+	update   chat.GroupUpdate
+	listed   []chat.ListedChannel
+	invites  []chat.Invite // the newest first
+	asked    string        // for channels
+	invited  chat.NewInvite
+	code     string
 }
 
 // stream is handed out by the stub; the tests render without it.
@@ -303,4 +310,66 @@ func (s *stub) SetMemberRole(_ context.Context, _ ids.User, conv ids.Conversatio
 func (s *stub) TransferOwnership(_ context.Context, _ ids.User, conv ids.Conversation, user ids.User) (chat.View, error) {
 	s.about = user
 	return s.view(conv)
+}
+
+func (s *stub) UpdateGroup(_ context.Context, _ ids.User, conv ids.Conversation, u chat.GroupUpdate) (chat.View, error) {
+	s.update = u
+	return s.view(conv)
+}
+
+func (s *stub) Channels(_ context.Context, _ principal.Principal, query, after string, limit int) ([]chat.ListedChannel, error) {
+	s.count("Channels")
+	s.asked = query
+	var out []chat.ListedChannel
+	for _, c := range s.listed {
+		if c.Key > after {
+			out = append(out, c)
+		}
+	}
+	return out[:min(limit, len(out))], nil
+}
+
+func (s *stub) JoinChannel(_ context.Context, _ principal.Principal, id ids.Conversation) (chat.View, error) {
+	return s.view(id)
+}
+
+func (s *stub) CreateInvite(_ context.Context, viewer ids.User, conv ids.Conversation, n chat.NewInvite) (chat.Invite, string, error) {
+	s.invited = n
+	i := chat.Invite{ID: ids.New[ids.GroupInvite](), Conversation: conv, Creator: viewer, CreatedAt: created, ExpiresAt: n.ExpiresAt}
+	s.invites = append([]chat.Invite{i}, s.invites...)
+	return i, "CODE", nil
+}
+
+func (s *stub) Invite(_ context.Context, _ ids.User, id ids.GroupInvite) (chat.Invite, error) {
+	for _, i := range s.invites {
+		if i.ID == id {
+			return i, nil
+		}
+	}
+	return chat.Invite{}, chat.ErrNoInvite
+}
+
+func (s *stub) Invites(_ context.Context, _ ids.User, conv ids.Conversation, before ids.GroupInvite, limit int) ([]chat.Invite, error) {
+	s.count("Invites")
+	var out []chat.Invite
+	for _, i := range s.invites {
+		if i.Conversation == conv && (before.IsZero() || i.ID.Compare(before) < 0) {
+			out = append(out, i)
+		}
+	}
+	return out[:min(limit, len(out))], nil
+}
+
+func (s *stub) RevokeInvite(ctx context.Context, viewer ids.User, id ids.GroupInvite) (chat.Invite, error) {
+	i, err := s.Invite(ctx, viewer, id)
+	i.RevokedAt = created
+	return i, err
+}
+
+func (s *stub) JoinByInvite(_ context.Context, _ ids.User, code string) (chat.View, error) {
+	s.code = code
+	for _, v := range s.views {
+		return v, nil
+	}
+	return chat.View{}, chat.ErrNoInvite
 }

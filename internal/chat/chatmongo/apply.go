@@ -95,6 +95,9 @@ func (s *Store) apply(ctx context.Context, of []*entry) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if err := s.applyUses(ctx, of); err != nil {
+		return err
+	}
 	if err := insertMissing(ctx, s.conversations, made); err != nil {
 		return err
 	}
@@ -123,6 +126,9 @@ func roomUpdates(of []*entry) (updates []mongo.WriteModel, made []any) {
 				u["version"], u["count"], u["updated"], u["archived"] = edit.Version, edit.Count, edit.At, int64(0)
 				if edit.Count == 0 {
 					u["archived"] = edit.At
+				}
+				if edit.Settings != nil {
+					edit.Settings.onto(id, u)
 				}
 			}
 		case kindRevision:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -80,7 +81,12 @@ func walked[D, T any](ctx context.Context, c *mongo.Collection, after any, of fu
 func (a *Archive) Conversations(ctx context.Context, after ids.Conversation) iter.Seq2[chat.ArchivedConversation, error] {
 	return walked(ctx, a.s.conversations, after.Bytes(),
 		func(c *conversationDocument) (chat.ArchivedConversation, any, error) {
-			return chat.ArchivedConversation{Conversation: c.conversation(), LastPos: c.LastPos}, c.ID, nil
+			out := chat.ArchivedConversation{Conversation: c.conversation(), LastPos: c.LastPos}
+			var err error
+			if again := conversationOf(&out); c.Place != again.Place || !slices.Equal(c.Terms, again.Terms) {
+				err = fmt.Errorf("%w: the place of %s", chat.ErrArchive, out.ID)
+			}
+			return out, c.ID, err
 		})
 }
 
@@ -135,6 +141,10 @@ func (e *entry) archived() chat.Entry {
 		out.Added = &chat.Added{Message: *e.message(), InputHash: e.Hash}
 		if d := e.Edit; d != nil {
 			out.Added.Edit = &chat.Edited{At: instant(d.At), Version: d.Version, Count: d.Count}
+			if d.Settings != nil {
+				out.Added.Edit.Settings = d.Settings.change()
+				return out
+			}
 			for _, change := range e.memberEvents(e.room()) {
 				out.Added.Edit.Changes = append(out.Added.Edit.Changes, *change.Membership)
 			}
@@ -196,7 +206,6 @@ func (e *entry) add(m *chat.Added) {
 	if m.Edit == nil {
 		return
 	}
-	e.First -= int64(len(m.Edit.Changes))
 	e.Edit = &memberEdit{
 		Version: m.Edit.Version, Count: m.Edit.Count, At: micros(m.Edit.At), LastSeq: m.Seq - 1, LastOrd: m.Ord,
 	}
@@ -205,15 +214,21 @@ func (e *entry) add(m *chat.Added) {
 			User: c.User.Bytes(), Change: string(c.Change), Role: string(c.Role), Actor: blob(c.Actor),
 		})
 	}
+	if m.Edit.Settings != nil {
+		e.Edit.Settings = settingsOf(m.Edit.Settings)
+	}
+	e.First -= e.Edit.changes()
 }
 
 func conversationOf(c *chat.ArchivedConversation) *conversationDocument {
-	return &conversationDocument{
+	d := &conversationDocument{
 		ID: c.ID.Bytes(), Kind: string(c.Kind), Name: c.Name, Description: c.Description, Creator: blob(c.Creator),
 		Created: micros(c.CreatedAt), Updated: micros(c.UpdatedAt), Archived: optMicros(c.ArchivedAt),
 		LastSeq: c.LastSeq, LastRev: c.LastRev, LastOrd: c.LastOrd, LastPos: c.LastPos, ActivePos: c.ActivePos,
 		Version: c.MemberVersion, Count: int64(c.MemberCount),
 	}
+	d.list()
+	return d
 }
 
 // memberOf is a member as a document that is brought up to a position.

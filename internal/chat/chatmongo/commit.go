@@ -162,10 +162,11 @@ type commit struct {
 	heads    map[ids.Conversation]*head
 	members  map[memberID]*memberDocument // those asked for; nil: never was one
 	messages map[ids.Message]*entry
+	invites  map[ids.GroupInvite]*inviteDocument
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
-// three queries.
+// four queries.
 func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	c := &commit{
 		at: s.at, since: s.at, base: make(map[ids.Conversation]head), heads: make(map[ids.Conversation]*head),
@@ -201,6 +202,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 			m := found[i].member()
 			c.members[memberID{m.Conversation, m.User}] = &found[i]
 		}
+	}
+	if err := s.loadInvites(ctx, c, jobs); err != nil {
+		return nil, err
 	}
 	return c, s.loadHeads(ctx, c, jobs)
 }
@@ -268,6 +272,11 @@ func (c *commit) took(e *entry) {
 			m = &memberDocument{}
 			effect.onto(m)
 			c.members[id] = m
+		}
+	}
+	if e.Use != nil {
+		if i := c.invites[idOf[ids.GroupInvite](e.Use.Invite)]; i != nil {
+			i.Uses = e.Use.Uses
 		}
 	}
 	if r := e.Revision; r != nil {

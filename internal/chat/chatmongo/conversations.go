@@ -80,6 +80,7 @@ func (c *commit) create(n chat.NewConversation) *entry {
 		Created: created, Updated: created, LastRev: 1, LastPos: e.End, ActivePos: e.End, Version: 1,
 		Count: int64(len(n.Members)),
 	}}
+	made.Conversation.list()
 	for _, m := range n.Members {
 		if m.JoinedAt.IsZero() {
 			m.JoinedAt = n.CreatedAt

@@ -13,8 +13,8 @@ const (
 	kindReceipt  = "RECEIPT"
 )
 
-// entry is a document of chat_log: a commit. Only a change of members has
-// several positions, First to End; the note that ends it is at End.
+// entry is a document of chat_log: a commit. Only a change of members, or of
+// settings, has several positions, First to End; the note that ends it is at End.
 type entry struct {
 	First int64  `bson:"_id"`
 	End   int64  `bson:"end"`
@@ -47,6 +47,7 @@ type entry struct {
 	Past     []byte        `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
 	Creation *creation     `bson:"creation,omitempty"`
 	Receipt  *receiptEntry `bson:"receipt,omitempty"`
+	Use      *inviteUse    `bson:"use,omitempty"` // with an Edit
 
 	current *chat.Message // the message that a revision has made
 }
@@ -55,16 +56,21 @@ type note struct {
 	Change string   `bson:"change"`
 	Users  [][]byte `bson:"users,omitempty"`
 	Role   string   `bson:"role,omitempty"`
+
+	Name        *string `bson:"name,omitempty"`
+	Description *string `bson:"description,omitempty"`
 }
 
 func noteOf(n *chat.Note) *note {
 	if n == nil {
 		return nil
 	}
-	return &note{Change: string(n.Change), Users: blobs(n.Users), Role: string(n.Role)}
+	return &note{
+		Change: string(n.Change), Users: blobs(n.Users), Role: string(n.Role), Name: n.Name, Description: n.Description,
+	}
 }
 
-// memberEdit is what a change of members did besides its note.
+// memberEdit is what a change of members, or of settings, did besides its note.
 type memberEdit struct {
 	Changes []memberChange `bson:"changes"` // at First, First+1 …, End-1
 	Version int64          `bson:"version"`
@@ -73,6 +79,9 @@ type memberEdit struct {
 	// The newest message before the note, which those who joined have read.
 	LastSeq int64 `bson:"last_seq"`
 	LastOrd int64 `bson:"last_ord"`
+
+	// Settings is set where those were changed, at First; Changes is empty.
+	Settings *settingsChange `bson:"settings,omitempty"`
 }
 
 type memberChange struct {
@@ -123,6 +132,11 @@ type conversationDocument struct {
 	ActivePos   int64  `bson:"active_pos"`
 	Version     int64  `bson:"version"`
 	Count       int64  `bson:"count"`
+
+	// Of a channel, also an archived one: where it stands in the list, and
+	// what it is found by.
+	Place string   `bson:"place,omitempty"`
+	Terms []string `bson:"terms,omitempty"`
 }
 
 // memberDocument is a document of chat_members. A former member's stays with
@@ -164,7 +178,7 @@ func (e *entry) message() *chat.Message {
 		m.Kind = chat.System
 	}
 	if n := e.Note; n != nil {
-		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role)}
+		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role), Name: n.Name, Description: n.Description}
 		for _, u := range n.Users {
 			m.Note.Users = append(m.Note.Users, idOf[ids.User](u))
 		}

@@ -39,6 +39,12 @@ func (e *entry) memberEvents(room ids.Conversation) []*chat.Event {
 	if e.Edit == nil {
 		return nil
 	}
+	if did := e.Edit.Settings; did != nil {
+		return []*chat.Event{{
+			Kind: chat.ConversationChanged, Conversation: room, Pos: e.First, Rev: e.AddRev - 1, LastOrd: e.Ord,
+			Settings: &did.change().After,
+		}}
+	}
 	first := e.AddRev - int64(len(e.Edit.Changes))
 	all := make([]*chat.Event, len(e.Edit.Changes))
 	for i, c := range e.Edit.Changes {

@@ -83,7 +83,7 @@ func (f *Filler) check(ctx context.Context, copied string, resume bool) (there b
 	}
 	// The epoch and form of a database that was never used say nothing.
 	used := bson.D{is("_id", bson.D{is("$nin", bson.A{epochID, formID})})}
-	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.meta} {
+	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.invites, f.s.meta} {
 		found, err := find[bson.Raw](ctx, of, used, options.Find().SetLimit(1))
 		if err != nil {
 			return false, fmt.Errorf("look into %s: %w", of.Name(), err)
@@ -99,7 +99,8 @@ func (f *Filler) check(ctx context.Context, copied string, resume bool) (there b
 func (f *Filler) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := make(map[string]int64)
 	for part, of := range map[string]*mongo.Collection{
-		chat.PartConversations: f.s.conversations, chat.PartMembers: f.s.members, chat.PartJournal: f.s.log,
+		chat.PartConversations: f.s.conversations, chat.PartMembers: f.s.members, chat.PartInvites: f.s.invites,
+		chat.PartJournal: f.s.log,
 	} {
 		n, err := of.EstimatedDocumentCount(ctx)
 		if err != nil {
@@ -135,6 +136,9 @@ func (f *Filler) Fill(ctx context.Context, from chat.Archive, told func(part str
 	if err != nil {
 		return err
 	}
+	if err := f.fillInvites(ctx, from, pos, told); err != nil {
+		return err
+	}
 	rooms, err := find[conversationDocument](ctx, f.s.conversations, bson.D{}, descending("_id", 1))
 	if err != nil {
 		return fmt.Errorf("read the end of the conversations: %w", err)
@@ -144,7 +148,7 @@ func (f *Filler) Fill(ctx context.Context, from chat.Archive, told func(part str
 		room = idOf[ids.Conversation](c.ID)
 	}
 	err = fill(ctx, f, f.s.conversations, from.Conversations(ctx, room), func(c *chat.ArchivedConversation) (any, int) {
-		return conversationOf(c), 300 + 2*len(c.Description)
+		return conversationOf(c), 300 + 2*len(c.Description) + 20*len(c.Name)
 	}, func(n int) { told(chat.PartConversations, n) })
 	if err != nil {
 		return err

@@ -13,9 +13,10 @@ import (
 )
 
 // form numbers the shape of the documents. It stands beside the epoch; a
-// database that has an epoch and no form is of the first.
+// database that has an epoch and no form is of the first. Since the second
+// names change.
 const (
-	form   = 1
+	form   = 2
 	formID = "form"
 )
 
@@ -80,7 +81,8 @@ func some(ctx context.Context, c *mongo.Collection, filter bson.D) (bool, error)
 	return err == nil, mongodb.Translate(err)
 }
 
-// mark notes the form and, of a new database, the epoch.
+// mark notes the form, of which old documents are too once they are prepared,
+// and of a new database the epoch.
 func (s *Store) mark(ctx context.Context, epoch string) error {
 	for _, doc := range []bson.D{
 		{{Key: "_id", Value: formID}, {Key: "version", Value: form}},
@@ -91,5 +93,7 @@ func (s *Store) mark(ctx context.Context, epoch string) error {
 			return err
 		}
 	}
-	return nil
+	_, err := s.meta.UpdateOne(ctx, bson.D{is("_id", formID), is("version", bson.D{is("$lt", form)})},
+		bson.D{is("$set", bson.D{is("version", form)})})
+	return mongodb.Translate(err)
 }

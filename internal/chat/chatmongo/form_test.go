@@ -17,7 +17,7 @@ func TestADatabaseThatIsNotWholeIsLeftAlone(t *testing.T) {
 		doc        bson.D
 		want       error
 	}{
-		"the documents of a newer chatd":  {"chat_meta", bson.D{{Key: "_id", Value: "form"}, {Key: "version", Value: 2}}, chatmongo.ErrNewerForm},
+		"the documents of a newer chatd":  {"chat_meta", bson.D{{Key: "_id", Value: "form"}, {Key: "version", Value: 1000}}, chatmongo.ErrNewerForm},
 		"messages without an epoch":       {"chat_log", bson.D{{Key: "_id", Value: int64(1)}}, chatmongo.ErrHalfThere},
 		"conversations without an epoch":  {"chat_conversations", bson.D{{Key: "_id", Value: "c"}}, chatmongo.ErrHalfThere},
 		"members without an epoch":        {"chat_members", bson.D{{Key: "_id", Value: "m"}}, chatmongo.ErrHalfThere},

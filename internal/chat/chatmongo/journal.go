@@ -160,7 +160,7 @@ func (s *Store) Load(ctx context.Context, viewer ids.User, refs []chat.Ref) ([]*
 func (s *Store) load(ctx context.Context, refs []chat.Ref) (map[int64]*chat.Event, error) {
 	var ends, changes []int64
 	for _, r := range refs {
-		if r.Kind == chat.MembershipChanged {
+		if r.Kind == chat.MembershipChanged || r.Kind == chat.ConversationChanged && r.Rev > 1 {
 			changes = append(changes, r.Pos)
 		} else {
 			ends = append(ends, r.Pos)
@@ -183,7 +183,7 @@ func (s *Store) load(ctx context.Context, refs []chat.Ref) (map[int64]*chat.Even
 			at[e.Pos] = e
 		}
 	}
-	// A change of a membership is within its commit, whose first one brings
+	// A change of a membership, or of settings, is within its commit, whose first one brings
 	// all others.
 	slices.SortFunc(changes, cmp.Compare[int64])
 	for _, pos := range changes {

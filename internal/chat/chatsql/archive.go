@@ -2,6 +2,7 @@ package chatsql
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -38,15 +39,16 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 
 // Sizes returns how many there are of each part.
 func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
-	var conversations, members, journal int64
+	var conversations, members, invites, journal int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
-		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP')
-			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &journal)
+		(SELECT count(*) FROM chat_invite),
+		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND settings IS NULL)
+			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &invites, &journal)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return map[string]int64{
-		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartJournal: journal,
+		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartInvites: invites, chat.PartJournal: journal,
 	}, nil
 }
 
@@ -153,9 +155,10 @@ func receiptRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[chat.
 
 // change is a row of chat_change.
 type change struct {
-	chat.Entry // but for a change of members
+	chat.Entry // but for a change of members or settings
 
 	membership *chat.Membership
+	settings   *chat.SettingsChange
 	at         int64
 }
 
@@ -171,9 +174,10 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			set, role    sql.NullString
 			target, last sql.NullInt64
 			deleted      sql.NullInt64
+			settings     sql.NullString
 		)
 		err = r.Scan(&c.Pos, &c.Conversation, &c.Rev, &c.Ord, &kind, &c.at, &id, &before, &m.User, &set, &role, &m.Actor,
-			&target, &last, &deleted, &text)
+			&target, &last, &deleted, &text, &settings)
 		switch {
 		case err != nil:
 		case kind == entryMembership:
@@ -189,13 +193,15 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			}
 		case kind == entryConversation && c.Rev == 1:
 			c.Made = &chat.Made{}
+		case kind == entryConversation && settings.Valid:
+			c.settings, err = settingsOf(settings)
 		default:
 			err = fmt.Errorf("%w: a change of kind %s at %d", chat.ErrArchive, kind, c.Pos)
 		}
 		return c, err
 	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.at, j.message, j.old_text, j.user_id, j.change, j.role, j.actor,
 			m.pos, m.rev, m.deleted_at,
-			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text)
+			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text), j.settings
 		FROM chat_change j LEFT JOIN chat_message m ON m.id = j.message
 		WHERE j.pos > $1 ORDER BY j.pos LIMIT $2`,
 		[]any{after}, func(c change) []any { return []any{c.Pos} })
@@ -214,11 +220,17 @@ func (j *journal) made(e chat.Entry, at int64) (*chat.Made, error) {
 	c.LastSeq, c.LastRev, c.LastOrd, c.MemberVersion, c.ActivePos = 0, 1, 0, 1, e.Pos
 	first := make(map[ids.User]chat.Membership) // of those who are or were in, their first change
 	if c.Kind != chat.Direct {
-		err = j.changesOf(e.Conversation, func(m chat.Membership, _ int64) {
-			if _, ok := first[m.User]; !ok {
+		var was *chat.Settings
+		err = j.changesOf(e.Conversation, func(m chat.Membership, s *chat.SettingsChange, _ int64) {
+			if s != nil {
+				was = cmp.Or(was, &s.Before)
+			} else if _, ok := first[m.User]; !ok {
 				first[m.User] = m
 			}
 		})
+		if was != nil {
+			c.Name, c.Description = was.Name, was.Description
+		}
 		if err != nil {
 			return nil, err
 		}

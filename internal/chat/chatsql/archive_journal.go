@@ -2,6 +2,7 @@ package chatsql
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"iter"
 
@@ -79,7 +80,7 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	case from == 2:
 		e = j.receipts.at
 		j.receipts.advance()
-	case j.changes.at.membership != nil:
+	case j.changes.at.membership != nil || j.changes.at.settings != nil:
 		e, err = j.edit()
 	default:
 		c := j.changes.at
@@ -91,17 +92,23 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	return e, ok, err
 }
 
-// edit gathers the changes of an edit of members and its note.
+// edit gathers the changes of an edit of members, or that of settings, and its
+// note.
 func (j *journal) edit() (chat.Entry, error) {
 	first := j.changes.at
-	did := &chat.Edited{At: instant(first.at)}
-	joined, ended := int64(0), int64(0)
-	for ; j.changes.ok && j.changes.at.membership != nil; j.changes.advance() {
-		c, n := j.changes.at, int64(len(did.Changes))
+	did := &chat.Edited{At: instant(first.at), Settings: first.settings}
+	joined, ended, n := int64(0), int64(0), int64(0)
+	if did.Settings != nil {
+		j.changes.advance()
+		n = 1
+	}
+	for ; did.Settings == nil && j.changes.ok && j.changes.at.membership != nil; j.changes.advance() {
+		c := j.changes.at
 		if c.Conversation != first.Conversation || c.Pos != first.Pos+n || c.Rev != first.Rev+n || c.Ord != first.Ord || c.at != first.at {
 			break
 		}
 		did.Changes = append(did.Changes, *c.membership)
+		n++
 		switch {
 		case c.membership.Change == chat.Joined:
 			joined++
@@ -112,10 +119,10 @@ func (j *journal) edit() (chat.Entry, error) {
 	if j.changes.err != nil {
 		return chat.Entry{}, j.changes.err
 	}
-	n, e := int64(len(did.Changes)), j.added.at
+	e := j.added.at
 	if !j.added.ok || e.Conversation != first.Conversation || e.Pos != first.Pos+n || e.Rev != first.Rev+n || e.Ord != first.Ord ||
 		e.Added.Kind != chat.System {
-		return chat.Entry{}, fmt.Errorf("%w: the change of members at %d has no note", chat.ErrArchive, first.Pos)
+		return chat.Entry{}, fmt.Errorf("%w: the change at %d has no note", chat.ErrArchive, first.Pos)
 	}
 	before, err := j.edition(e.Conversation, first.Rev)
 	if err != nil {
@@ -145,7 +152,7 @@ func (j *journal) edition(id ids.Conversation, before int64) (edition, error) {
 		return at, err
 	}
 	last := int64(0) // the rev of the change before, of the same edit or not
-	err = j.changesOf(id, func(m chat.Membership, rev int64) {
+	err = j.changesOf(id, func(m chat.Membership, _ *chat.SettingsChange, rev int64) {
 		if rev < before {
 			return
 		}
@@ -163,25 +170,28 @@ func (j *journal) edition(id ids.Conversation, before int64) (edition, error) {
 	return at, err
 }
 
-// changesOf calls fn with all changes of members of a conversation, in their
-// order.
-func (j *journal) changesOf(id ids.Conversation, fn func(m chat.Membership, rev int64)) error {
+// changesOf calls fn with all changes of members, or of settings, of a
+// conversation, in their order.
+func (j *journal) changesOf(id ids.Conversation, fn func(m chat.Membership, s *chat.SettingsChange, rev int64)) error {
 	type row struct {
 		m   chat.Membership
+		s   *chat.SettingsChange
 		rev int64
 	}
 	for r, err := range walked(j.ctx, j.db, func(r sqldb.Row) (c row, err error) {
-		var set, role string
-		err = r.Scan(&c.rev, &c.m.User, &set, &role)
-		c.m.Change, c.m.Role = chat.Change(set), chat.Role(role)
+		var set, role, settings sql.NullString
+		if err = r.Scan(&c.rev, &c.m.User, &set, &role, &settings); err == nil {
+			c.s, err = settingsOf(settings)
+		}
+		c.m.Change, c.m.Role = chat.Change(set.String), chat.Role(role.String)
 		return c, err
-	}, `SELECT rev, user_id, change, role FROM chat_change
-		WHERE conversation = $1 AND rev > $2 AND kind = 'MEMBERSHIP' ORDER BY rev LIMIT $3`,
+	}, `SELECT rev, user_id, change, role, settings FROM chat_change
+		WHERE conversation = $1 AND rev > $2 AND (kind = 'MEMBERSHIP' OR settings IS NOT NULL) ORDER BY rev LIMIT $3`,
 		[]any{id, int64(0)}, func(c row) []any { return []any{id, c.rev} }) {
 		if err != nil {
 			return err
 		}
-		fn(r.m, r.rev)
+		fn(r.m, r.s, r.rev)
 	}
 	return nil
 }

@@ -99,6 +99,11 @@ func (c *commit) create(
 			return n, err
 		}
 	}
+	if n.Kind == chat.Channel {
+		if err := c.list(ctx, n.ID, n.Name); err != nil {
+			return n, err
+		}
+	}
 	made := chat.Event{Kind: chat.ConversationChanged}
 	for _, m := range members {
 		made.Joined = append(made.Joined, m.User)

@@ -139,13 +139,12 @@ func (c *commit) changeMembers(ctx context.Context, edit chat.MemberEdit) error 
 	if err != nil {
 		return fmt.Errorf("raise the version: %w", err)
 	}
-	note := edit.Note
-	note.Conversation, note.Kind = h.id, chat.System
-	r, err := rowOf(c.add(h, &note), nil)
-	if err != nil {
-		return err
+	if h.memberCount == 0 {
+		if _, err := c.unlist(ctx, h.id); err != nil {
+			return err
+		}
 	}
-	if _, err := c.insert(ctx, []row{r}); err != nil {
+	if err := c.appendNote(ctx, h, edit.Note); err != nil {
 		return err
 	}
 	return c.finish(ctx)
@@ -210,7 +209,7 @@ func (c *commit) changeMember(ctx context.Context, h *head, m chat.Membership, a
 
 // join puts a member in, reading from the newest message on.
 func (c *commit) join(ctx context.Context, h *head, m chat.Member) error {
-	_, err := c.tx.Exec(ctx,
+	err := c.tx.Later(ctx,
 		`INSERT INTO chat_member (conversation, user_id, role, joined_at, read_seq, read_ord, delivered_seq, read_pos, read_top)
 		VALUES ($1, $2, $3, $4, $5, $6, $5, 0, 0)
 		ON CONFLICT (conversation, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,

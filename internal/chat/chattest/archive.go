@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
@@ -50,7 +51,30 @@ func Populate(t testing.TB, store chat.Store, seed uint64, steps int) *Populatio
 	p.Send(t, last.ID, p.Users[6], "alone")
 	p.Leave(t, last.ID, p.Users[6])
 	p.acts.act(t)
+	p.invite(t)
 	return p
+}
+
+// invite has some come in by themselves.
+func (p *Population) invite(t testing.TB) {
+	t.Helper()
+	c := p.Channel(t, "Bücher und Bilder", p.Users[5], p.Users[0])
+	p.Rooms = append(p.Rooms, c.ID)
+	p.Rename(t, c.ID, p.Users[5], "Bücher", "Read and talked about")
+	open, _ := p.Invite(t, c.ID, p.Users[5], 0, p.Now().Add(time.Hour))
+	once, _ := p.Invite(t, c.ID, p.Users[0], 1, time.Time{})
+	gone, _ := p.Invite(t, c.ID, p.Users[5], 5, time.Time{})
+	for i, j := range []chat.Joining{
+		p.Joining(c.ID, p.Users[1], ids.GroupInvite{}), p.Joining(c.ID, p.Users[2], open.ID), p.Joining(c.ID, p.Users[3], once.ID),
+	} {
+		if joined, err := p.Store.Join(t.Context(), j); err != nil || !joined {
+			t.Fatalf("join %d: %t, %v", i, joined, err)
+		}
+	}
+	if _, err := p.Store.RevokeInvite(t.Context(), gone.ID, p.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.Rename(t, c.ID, p.Users[5], "Bücher & Bilder", "Read and talked about")
 }
 
 // Act goes on doing things.
@@ -118,6 +142,10 @@ func (p *Population) questions(t testing.TB, viewer ids.User) []question {
 			return answer("standings", err, all)
 		},
 		func(s chat.Store) string { all, err := s.List(ctx, viewer, 0, 100); return answer("list", err, all) },
+		func(s chat.Store) string {
+			all, err := s.Channels(ctx, viewer, chat.ChannelQuery{Words: []string{"bild", "bu"}, Limit: 10})
+			return answer("channels", err, all)
+		},
 	}
 	for _, id := range p.Rooms {
 		asked = append(asked, p.questionsOf(t, viewer, id)...)
@@ -155,6 +183,10 @@ func (p *Population) questionsOf(t testing.TB, viewer ids.User, id ids.Conversat
 		func(s chat.Store) string {
 			all, err := s.Changed(ctx, viewer, id, 0, 500)
 			return answer("changed", err, all)
+		},
+		func(s chat.Store) string {
+			all, err := s.Invites(ctx, id, ids.GroupInvite{}, 10)
+			return answer("invites", err, all)
 		},
 		func(s chat.Store) string { u, err := s.Heir(ctx, id, viewer); return answer("heir", err, u) },
 		func(s chat.Store) string {

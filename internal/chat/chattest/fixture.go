@@ -186,6 +186,69 @@ func (f *Fixture) change(t testing.TB, edit chat.MemberEdit) chat.Conversation {
 	return c
 }
 
+// Settings is a change of settings ready for ChangeSettings, by a member,
+// decided on the conversation as it is now.
+func (f *Fixture) Settings(t testing.TB, id ids.Conversation, actor ids.User, name, description string) chat.SettingsEdit {
+	t.Helper()
+	v, now := f.View(t, actor, id), f.Now()
+	return chat.SettingsEdit{
+		Conversation: id, Kind: v.Kind, Version: v.MemberVersion, At: now,
+		Change: chat.SettingsChange{Before: v.Settings(), After: chat.Settings{Name: name, Description: description}},
+		Note: chat.NewMessage{
+			ID: ids.New[ids.Message](), Sender: actor, Text: "The settings have changed.", CreatedAt: now,
+			Note: &chat.Note{Change: chat.Updated, Name: &name, Description: &description},
+		},
+	}
+}
+
+// Rename gives a conversation other settings.
+func (f *Fixture) Rename(t testing.TB, id ids.Conversation, actor ids.User, name, description string) chat.Conversation {
+	t.Helper()
+	c, err := f.Store.ChangeSettings(t.Context(), f.Settings(t, id, actor, name, description))
+	if err != nil {
+		t.Fatalf("change settings: %v", err)
+	}
+	return c
+}
+
+// Channel makes a public channel of the users; the first is its owner.
+func (f *Fixture) Channel(t testing.TB, name string, users ...ids.User) chat.Conversation {
+	t.Helper()
+	n := f.NewGroup(users...)
+	n.Kind, n.Name = chat.Channel, name
+	c, _, err := f.Store.Create(t.Context(), n)
+	if err != nil {
+		t.Fatalf("create a channel: %v", err)
+	}
+	return c
+}
+
+// Joining is ready for Join.
+func (f *Fixture) Joining(id ids.Conversation, user ids.User, invite ids.GroupInvite) chat.Joining {
+	now := f.Now()
+	return chat.Joining{
+		Conversation: id, User: user, Invite: invite, At: now,
+		Note: chat.NewMessage{
+			ID: ids.New[ids.Message](), Sender: user, Text: "joined", CreatedAt: now,
+			Note: &chat.Note{Change: chat.Joined, Users: []ids.User{user}},
+		},
+	}
+}
+
+// Invite makes an invite, good for so many uses (0: as many as like), and what
+// its code is found by.
+func (f *Fixture) Invite(t testing.TB, id ids.Conversation, actor ids.User, uses int, expires time.Time) (chat.Invite, []byte) {
+	t.Helper()
+	i := chat.Invite{
+		ID: ids.New[ids.GroupInvite](), Conversation: id, Creator: actor, CreatedAt: f.Now(), ExpiresAt: expires, MaxUses: uses,
+	}
+	hash := append(i.ID.Bytes(), i.ID.Bytes()...)
+	if err := f.Store.CreateInvite(t.Context(), i, hash, f.View(t, actor, id).MemberVersion); err != nil {
+		t.Fatalf("create an invite: %v", err)
+	}
+	return i, hash
+}
+
 // View returns a conversation as a member sees it.
 func (f *Fixture) View(t testing.TB, viewer ids.User, id ids.Conversation) chat.View {
 	t.Helper()

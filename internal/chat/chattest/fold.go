@@ -25,6 +25,7 @@ func (s suite) foldTests() map[string]func(*testing.T) {
 type room struct {
 	rev      int64
 	seq, ord int64
+	settings chat.Settings
 	members  map[ids.User]chat.Member
 	messages map[int64]chat.Message
 }
@@ -86,7 +87,7 @@ func (f *script) act(t testing.TB) {
 	all = slices.DeleteFunc(all, func(m chat.Message) bool {
 		return m.Kind == chat.System || m.Deleted() || !slices.Contains(in, m.Sender)
 	})
-	switch n := f.rnd.IntN(12); {
+	switch n := f.rnd.IntN(13); {
 	case n < 5:
 		f.Send(t, id, pick(f.rnd, in), "text")
 	case n == 5 && len(all) > 0:
@@ -99,6 +100,8 @@ func (f *script) act(t testing.TB) {
 		if u := pick(f.rnd, in); u != owner {
 			f.Remove(t, id, owner, u)
 		}
+	case n == 10:
+		f.Rename(t, id, owner, fmt.Sprintf("Room %d", f.rnd.IntN(1000)), pick(f.rnd, []string{"", "what for"}))
 	case n == 9:
 		f.SetRole(t, id, owner, pick(f.rnd, in), pick(f.rnd, []chat.Role{chat.Plain, chat.Admin}))
 	default:
@@ -154,7 +157,11 @@ func (r *room) fold(t *testing.T, e *chat.Event) {
 			m.ReadSeq, m.ReadOrd, m.DeliveredSeq = e.Receipt.ReadSeq, e.Receipt.ReadOrd, e.Receipt.DeliveredSeq
 		}
 		r.members[e.Receipt.User] = m
-	case chat.ConversationChanged, chat.TypingChanged:
+	case chat.ConversationChanged:
+		if e.Settings != nil {
+			r.settings = *e.Settings
+		}
+	case chat.TypingChanged:
 	}
 }
 
@@ -166,7 +173,7 @@ func (r *room) foldMember(e *chat.Event) {
 	case chat.Left, chat.Removed:
 		delete(r.members, user)
 		return
-	case chat.RoleSet:
+	case chat.RoleSet, chat.Updated:
 	}
 	m.Role = e.Membership.Role
 	r.members[user] = m
@@ -179,6 +186,9 @@ func (f *script) compare(t *testing.T) {
 		v := f.View(t, owner, id)
 		same(t, "numbers", []int64{r.seq, r.rev, r.ord, int64(len(r.members))},
 			[]int64{v.LastSeq, v.LastRev, v.LastOrd, int64(v.MemberCount)})
+		if v.Name != "Fixtures" {
+			same(t, "settings", r.settings, v.Settings())
+		}
 		for _, m := range f.All(t, owner, id) {
 			same(t, "message", r.messages[m.Seq], m)
 		}

@@ -70,7 +70,7 @@ func (s suite) tests() map[string]func(*testing.T) {
 	all := make(map[string]func(*testing.T))
 	for _, tests := range []map[string]func(*testing.T){
 		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
-		s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(),
+		s.settingsTests(), s.channelTests(), s.inviteTests(), s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(),
 	} {
 		maps.Copy(all, tests)
 	}
@@ -187,7 +187,11 @@ func numbers(e *chat.Event) string {
 		what = fmt.Sprint(*e.Membership)
 	case chat.ReceiptChanged:
 		what = e.Receipt.User.String()
-	case chat.ConversationChanged, chat.TypingChanged:
+	case chat.ConversationChanged:
+		if e.Settings != nil {
+			what = fmt.Sprint(*e.Settings)
+		}
+	case chat.TypingChanged:
 	}
 	return fmt.Sprintf("%d at %d: %s rev %d ord %d %s", e.Kind, e.Pos, e.Conversation, e.Rev, e.LastOrd, what)
 }

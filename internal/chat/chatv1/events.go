@@ -62,6 +62,9 @@ type ConversationChanged struct {
 
 	// Joined are the first members, when the conversation was made.
 	Joined []ids.User `json:"joined,omitempty"`
+	// Name and Description are what they are now, when one of them was changed.
+	Name        *string `json:"name,omitempty"`
+	Description *string `json:"description,omitempty"`
 }
 
 // ReceiptChanged says how far a member has read.
@@ -107,4 +110,7 @@ type Note struct {
 	Change string     `json:"change"`
 	Users  []ids.User `json:"users,omitempty"`
 	Role   string     `json:"role,omitempty"`
+	// Name and Description are the new ones; nil where they stay.
+	Name        *string `json:"name,omitempty"`
+	Description *string `json:"description,omitempty"`
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,
 		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
 	}
+	name, description := "Books", "What we read"
+	noted := note
+	noted.Note = &chatv1.Note{Change: "UPDATED", Name: &name, Description: &description}
 	for name, event := range map[string]any{
-		chatv1.MessageAddedName:        chatv1.MessageAdded{Change: change, Message: message},
-		chatv1.MessageChangedName:      chatv1.MessageChanged{Change: change, Message: note},
-		chatv1.MembershipChangedName:   chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
-		chatv1.ConversationChangedName: chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
+		chatv1.ConversationChangedName + " of settings": chatv1.ConversationChanged{Change: change, Name: &name, Description: &description},
+		chatv1.MessageAddedName + " of settings":        chatv1.MessageAdded{Change: change, Message: noted},
+		chatv1.MessageAddedName:                         chatv1.MessageAdded{Change: change, Message: message},
+		chatv1.MessageChangedName:                       chatv1.MessageChanged{Change: change, Message: note},
+		chatv1.MembershipChangedName:                    chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
+		chatv1.ConversationChangedName:                  chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
 		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{
 			Change: chatv1.Change{ConversationID: conv, LastOrd: 5}, UserID: user, ReadSeq: 6, ReadOrd: 5, DeliveredSeq: 6,
 		},
@@ -50,7 +56,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			got = append(got, '\n')
-			path := filepath.Join("testdata", name+".json")
+			path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".json")
 			if *update {
 				if err := os.WriteFile(path, got, 0o600); err != nil {
 					t.Fatal(err)
