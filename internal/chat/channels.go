@@ -10,7 +10,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
-	"chatd/internal/platform/terms"
+	"chatd/internal/platform/names"
 )
 
 // Bounds of a search for channels and of what they are found by: no index
@@ -23,19 +23,19 @@ const (
 
 // ChannelTerms returns what a channel of that name is found by, sorted, each
 // once.
-func ChannelTerms(name string) []string { return cutAll(terms.Of(name)) }
+func ChannelTerms(name string) []string { return cutAll(names.Of(name)) }
 
 // ChannelQueryWords returns the words of a query as ChannelQuery takes them.
-func ChannelQueryWords(query string) []string { return cutAll(terms.Words(query)) }
+func ChannelQueryWords(query string) []string { return cutAll(names.Words(query)) }
 
 // ChannelTermEnd returns a text that sorts after every term that begins with
 // prefix, and before every other that sorts after prefix, both by bytes.
-func ChannelTermEnd(prefix string) string { return terms.End(prefix) }
+func ChannelTermEnd(prefix string) string { return names.End(prefix) }
 
 // ChannelKey is a channel's place in the list of all: by its folded name, then
 // by its age. Keys are compared by their bytes, and no two are the same.
 func ChannelKey(name string, id ids.Conversation) string {
-	return cutTerm(strings.Join(terms.Words(name), " ")) + "\x01" + id.String() // which no folded name has
+	return cutTerm(strings.Join(names.Words(name), " ")) + "\x01" + id.String() // which no folded name has
 }
 
 func cutAll(words []string) []string {

@@ -9,7 +9,7 @@ import (
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
-	"chatd/internal/platform/terms"
+	"chatd/internal/platform/names"
 )
 
 const maxQuery = 100 // code points
@@ -34,7 +34,7 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 	if utf8.RuneCountInString(query) > maxQuery {
 		return Found{}, ErrBadQuery
 	}
-	q := Query{Words: terms.Words(query), Limit: part.Limit + 1}
+	q := Query{Words: names.Words(query), Limit: part.Limit + 1}
 	if len(q.Words) == 0 {
 		return Found{}, ErrBadQuery
 	}

@@ -1,11 +1,11 @@
-package terms_test
+package names_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"chatd/internal/platform/terms"
+	"chatd/internal/platform/names"
 )
 
 func TestNamesAreFoundByTheirFoldedWordsAndWhatBeginsInThem(t *testing.T) {
@@ -20,7 +20,7 @@ func TestNamesAreFoundByTheirFoldedWordsAndWhatBeginsInThem(t *testing.T) {
 		"Ночь":                 {"ночь"},
 		strings.Repeat("Ł", 3): {"lll"},
 	} {
-		if got := terms.Of(name); !slices.Equal(got, want) {
+		if got := names.Of(name); !slices.Equal(got, want) {
 			t.Errorf("%q is found by %q, want %q", name, got, want)
 		}
 	}
@@ -29,12 +29,12 @@ func TestNamesAreFoundByTheirFoldedWordsAndWhatBeginsInThem(t *testing.T) {
 func TestAllThatBeginsWithAPrefixLiesBetweenItAndItsEnd(t *testing.T) {
 	t.Parallel()
 	for _, term := range []string{"a", "aa", "a\uffff", "a🙂", "az"} {
-		if term < "a" || term >= terms.End("a") {
+		if term < "a" || term >= names.End("a") {
 			t.Errorf("%q is not between", term)
 		}
 	}
 	for _, term := range []string{"b", "A", "ä", ""} {
-		if term >= "a" && term < terms.End("a") {
+		if term >= "a" && term < names.End("a") {
 			t.Errorf("%q is between", term)
 		}
 	}
