@@ -46,6 +46,7 @@ type Service interface {
 	writer
 	signals
 	streams
+	finder
 }
 
 // People finds the nodes of users.

@@ -33,6 +33,7 @@ type stub struct {
 	position *int64
 	about    ids.User // the member that was acted on
 	role     chat.Role
+	searched chat.SearchInput
 }
 
 // stream is handed out by the stub; the tests render without it.

@@ -30,11 +30,14 @@ type Store struct {
 	db    *sqldb.DB
 	lane  *sqldb.Lane
 	bulk  bulk
+	words wordsIndex
 	sends *sqldb.Batcher[sending]
 	reads *sqldb.Batcher[reading]
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
+
+	ofEdition atomic.Bool // the index of words is, or was, of this program's edition of terms
 
 	// SQLite: what the newest job left behind, for the lane's goroutine alone.
 	counted bool
@@ -53,9 +56,9 @@ type standing struct {
 
 // New returns the Store of a database. It reads nothing yet.
 func New(db *sqldb.DB, cfg Config) *Store {
-	s := &Store{db: db, lane: db.Lane("chat"), bulk: oneByOne{}, told: func([]*chat.Event) {}}
+	s := &Store{db: db, lane: db.Lane("chat"), bulk: oneByOne{}, words: fts5{}, told: func([]*chat.Event) {}}
 	if db.Engine() == sqldb.PostgreSQL {
-		s.bulk = unnested{}
+		s.bulk, s.words = unnested{}, tsvector{}
 	}
 	batch := cmp.Or(cfg.Batch, 256)
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)
