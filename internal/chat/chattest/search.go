@@ -30,7 +30,7 @@ func (s suite) searchTests() map[string]func(*testing.T) {
 func (f *Fixture) Index(t testing.TB) {
 	t.Helper()
 	upTo := f.Position(t)
-	for range 1000 {
+	for range 20_000 {
 		at, err := f.Store.Index(t.Context(), 100)
 		if err != nil {
 			t.Fatalf("index: %v", err)
