@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -110,7 +111,7 @@ func onEachStore(t *testing.T, fn func(t *testing.T, args []string)) {
 		t.Parallel()
 		cfg := mongodbtest.Config(t)
 		db := mongodbtest.Open(t, cfg)
-		t.Cleanup(func() { _ = db.Drop(t.Context()) }) //nolint:usetesting // see TestConversationsCanBeKeptInMongoDB
+		t.Cleanup(func() { _ = db.Drop(context.WithoutCancel(t.Context())) })
 		fn(t, append(slices.Clone(unlimited), "--mongo-url", in(t, cfg)))
 	})
 }
@@ -262,7 +263,7 @@ func TestWhatWasDeletedIsInNoFile(t *testing.T) {
 			if err != nil || d.IsDir() {
 				return err
 			}
-			raw, err := os.ReadFile(path) //nolint:gosec // The test's own.
+			raw, err := os.ReadFile(path)
 			if strings.Contains(string(raw), "ippopotamu") {
 				t.Errorf("%s has the word", path)
 			}

@@ -154,29 +154,29 @@ func TestTheIndexFollowsTheMessages(t *testing.T) {
 			}
 		}
 		check("what was there before the start", 0, 10)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) //nolint:forbidigo // The bubble's clock.
 		check("nothing happens", 0, 0)
 		add(50)
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
 		check("they are gathered", 50, 0)
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
 		check("they share a call", 0, 1)
 		w.set(func() { w.failing = true })
 		add(1)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 		check("it fails", 1, 2)
 		w.set(func() { w.failing, w.elsewhere = false, true })
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 		check("another node is at it", 1, 2)
 		w.set(func() { w.elsewhere = false })
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 		check("it is this node's turn", 0, 1)
 		w.set(func() { w.at.Done = true })
 		add(1)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 		check("the store goes on by itself", 0, 1)
 		add(3)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 		check("and is left alone", 0, 0)
 		cancel()
 		<-done

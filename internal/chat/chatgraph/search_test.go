@@ -3,6 +3,7 @@ package chatgraph_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +23,7 @@ func (s *stub) Search(_ context.Context, _ ids.User, in chat.SearchInput) (chat.
 		return chat.Found{}, err
 	}
 	var found chat.Found
-	for i := len(s.messages) - 1; i >= 0; i-- {
-		m := s.messages[i]
+	for i, m := range slices.Backward(s.messages) {
 		m.Pos = int64(i) + 1
 		where, ok := q.Find(m.Text, 50)
 		if !ok || in.Before > 0 && m.Pos >= in.Before {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ func (d indexed) terms() []string {
 	if len(d.words) == 0 {
 		return nil
 	}
-	return append(d.words[:len(d.words):len(d.words)], roomTerm(d.room))
+	return append(slices.Clip(d.words), roomTerm(d.room))
 }
 
 // mostRooms is how many conversations a viewer may be in for the index to be

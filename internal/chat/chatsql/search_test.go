@@ -96,7 +96,7 @@ func TestWordsThatWereTakenOutAreNotInTheFile(t *testing.T) {
 	if err := db.Close(); err != nil { // moves the log into the file
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // The test's own.
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

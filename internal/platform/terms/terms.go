@@ -39,7 +39,7 @@ type Query struct {
 // Parse reads a query; false when there is no token in it.
 func Parse(text string) (Query, bool) {
 	var q Query
-	for _, part := range strings.Fields(text) {
+	for part := range strings.FieldsSeq(text) {
 		if cut := tokens(part); len(cut) > 0 {
 			q.parts = append(q.parts, cut)
 		}
