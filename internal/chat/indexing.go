@@ -17,9 +17,11 @@ type indexer struct {
 	every time.Duration
 	log   zerolog.Logger
 	wake  chan struct{}
-	added atomic.Int64 // the newest message's position, as far as is known here
-	upTo  atomic.Int64 // what is in the index
-	done  atomic.Bool  // the store goes on by itself
+
+	failing bool         // it was told
+	added   atomic.Int64 // the newest message's position, as far as is known here
+	upTo    atomic.Int64 // what is in the index
+	done    atomic.Bool  // the store goes on by itself
 }
 
 const (
@@ -87,12 +89,14 @@ func (x *indexer) turn(ctx context.Context) time.Duration {
 	for ctx.Err() == nil && !x.done.Load() {
 		at, err := x.store.Index(ctx, indexBatch)
 		if err != nil {
-			if ctx.Err() == nil {
-				x.log.Warn().Err(err).Int64("behind", x.behind()).Msg("messages could not be indexed for the search; it is tried again")
+			if ctx.Err() == nil && !x.failing {
+				x.failing = true
+				x.log.Warn().Err(err).Int64("behind", x.behind()).Msg("messages could not be indexed for the search; it is tried until it goes")
 			}
 			return indexRetry
 		}
 		x.upTo.Store(at.UpTo)
+		x.failing = false
 		switch x.done.Store(at.Done); {
 		case at.Done, at.UpTo >= at.Newest:
 			return 0
