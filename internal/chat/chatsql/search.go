@@ -27,8 +27,9 @@ type wordsIndex interface {
 	// take makes a SELECT of the index's state hold it until the commit, or
 	// find nothing when another node holds it.
 	take() string
-	// empty empties the index.
-	empty(ctx context.Context, tx *sqldb.Tx) error
+	// empty takes the index away, or about so much of it, and says whether
+	// none is left.
+	empty(ctx context.Context, tx *sqldb.Tx, most int) (done bool, err error)
 	// add takes new messages in.
 	add(ctx context.Context, tx *sqldb.Tx, of []indexed) error
 	// replace takes in what a message says now, instead of what it said.
@@ -130,8 +131,9 @@ func (s *Store) Index(ctx context.Context, limit int) (chat.Indexed, error) {
 		return chat.Indexed{}, err
 	}
 	at := chat.Indexed{Newest: newest}
+	made := false // the index is of this edition
 	err = s.db.Lane("search").Write(ctx, func(tx *sqldb.Tx) error {
-		at.Elsewhere = false
+		at.Elsewhere, made = false, false
 		var edition string
 		err := tx.QueryRow(ctx, selectSearched+s.words.take()).Scan(&at.UpTo, &edition)
 		if err = orElse(err, errElsewhere); err != nil {
@@ -141,10 +143,10 @@ func (s *Store) Index(ctx context.Context, limit int) (chat.Indexed, error) {
 			if s.ofEdition.Load() { // by this node: another program's is at work
 				return errElsewhere
 			}
-			if err := s.words.empty(ctx, tx); err != nil {
+			at.UpTo = 0
+			if done, err := s.words.empty(ctx, tx, 20*limit); err != nil || !done {
 				return err
 			}
-			at.UpTo = 0
 		}
 		some, last, err := unindexed(ctx, tx, at.UpTo, newest, limit)
 		if err != nil {
@@ -153,7 +155,7 @@ func (s *Store) Index(ctx context.Context, limit int) (chat.Indexed, error) {
 		if err := s.words.add(ctx, tx, some); err != nil {
 			return err
 		}
-		at.UpTo = last
+		at.UpTo, made = last, true
 		if len(some) > 0 || edition != terms.Edition {
 			_, err = tx.Exec(ctx, `UPDATE derived_chat_searched SET pos = $1, edition = $2 WHERE id = 1`, at.UpTo, terms.Edition)
 		}
@@ -165,7 +167,7 @@ func (s *Store) Index(ctx context.Context, limit int) (chat.Indexed, error) {
 	if err != nil {
 		return chat.Indexed{}, fmt.Errorf("index messages: %w", err)
 	}
-	if !at.Elsewhere {
+	if made {
 		s.ofEdition.Store(true)
 	}
 	return at, nil

@@ -43,9 +43,9 @@ func (fts5) ask(needs []terms.Need, rooms []ids.Conversation) string {
 
 func (fts5) take() string { return "" }
 
-func (fts5) empty(ctx context.Context, tx *sqldb.Tx) error {
+func (fts5) empty(ctx context.Context, tx *sqldb.Tx, _ int) (bool, error) {
 	_, err := tx.Exec(ctx, `INSERT INTO derived_chat_search (derived_chat_search) VALUES ('delete-all')`)
-	return err
+	return true, err
 }
 
 func (fts5) add(ctx context.Context, tx *sqldb.Tx, of []indexed) error {
@@ -107,9 +107,10 @@ func (tsvector) ask(needs []terms.Need, rooms []ids.Conversation) string {
 
 func (tsvector) take() string { return " FOR UPDATE SKIP LOCKED" }
 
-func (tsvector) empty(ctx context.Context, tx *sqldb.Tx) error {
-	_, err := tx.Exec(ctx, `TRUNCATE derived_chat_search`)
-	return err
+// empty does not TRUNCATE, which takes a right of its own.
+func (tsvector) empty(ctx context.Context, tx *sqldb.Tx, most int) (bool, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM derived_chat_search WHERE pos IN (SELECT pos FROM derived_chat_search LIMIT $1)`, most)
+	return n < int64(most), err
 }
 
 // Terms have no spaces, so they go as one text each.

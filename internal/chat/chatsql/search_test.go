@@ -48,6 +48,9 @@ func TestAnotherEditionsIndexIsMadeAnew(t *testing.T) {
 			exec(`UPDATE derived_chat_search SET words = ''`)
 		}
 		f = chattest.NewFixture(chatsql.New(db, chatsql.Config{}))
+		if at, err := f.Store.Index(t.Context(), 10); err != nil || at.Elsewhere || at.UpTo >= at.Newest {
+			t.Fatalf("it is made anew at once: %+v, %v", at, err)
+		}
 		f.Index(t)
 		if got := f.Search(t, u, "needle", chat.MessageQuery{Limit: 1000}); len(got) != 300 {
 			t.Errorf("%d messages are found", len(got))

@@ -39,7 +39,7 @@ func (f *Fixture) Index(t testing.TB) {
 			return
 		}
 		if at.Elsewhere { // another test
-			time.Sleep(time.Millisecond) //nolint:forbidigo // A row's lock cannot be waited for.
+			time.Sleep(5 * time.Millisecond) //nolint:forbidigo // A row's lock cannot be waited for.
 		}
 	}
 	t.Fatal("the index does not come to the end")
