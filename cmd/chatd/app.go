@@ -125,6 +125,10 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, a.redis, limiter, a.log); err != nil {
 		return err
 	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "chatd_search_behind",
+		Help: "How many changes lie between the newest message that this node knows of and what the search has.",
+	}, func() float64 { return float64(a.contexts.chat.SearchBehind()) }))
 	a.ended = newEnded(a.contexts, a.redis, a.log)
 	if err := (hearers{a.contexts.user.Handle, a.contexts.chat.Hear, a.contexts.present.Hear}).join(a.cfg, a.bus); err != nil {
 		return err

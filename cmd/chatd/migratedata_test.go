@@ -186,6 +186,7 @@ const (
 // answers is all that the people are told, by question.
 func (c *town) answers(t testing.TB, p *program) map[string]string {
 	t.Helper()
+	p.searchesAll(t)
 	all := map[string]string{}
 	for i, who := range append(slices.Clone(c.people), c.second) {
 		ask := func(what, doc string, v map[string]any) {
@@ -199,6 +200,7 @@ func (c *town) answers(t testing.TB, p *program) map[string]string {
 		ask("channels", channelsDoc, vars("q", "mehr buch"))
 		for n, room := range c.rooms {
 			ask(fmt.Sprint("messages in ", n), messagesDoc, vars("c", room))
+			ask(fmt.Sprint("search in ", n), searchDoc, vars("q", [...]string{"unico", "after", "a"}[n], "c", room))
 			ask(fmt.Sprint("members of ", n), membersDoc, vars("c", room))
 			ask(fmt.Sprint("invitations into ", n), invitesDoc, vars("c", room))
 		}

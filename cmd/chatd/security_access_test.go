@@ -14,7 +14,7 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"conversation"}
 	case "sessionId":
 		return []string{"session"}
-	case "userId", "userIds", "memberIds":
+	case "userId", "userIds", "memberIds", "senderId":
 		return []string{"user"}
 	case "inviteId":
 		return []string{"invite"}
@@ -253,6 +253,7 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 	p.channel(t, ada, "general")
 	p.invite(t, ada, room, nil)
 	p.invite(t, ada, other, nil)
+	p.searchesAll(t)
 	type list struct {
 		name, doc string
 		where     string // its conversation, none when empty
@@ -262,6 +263,8 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 		{"messages of another conversation", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, other},
 		{"conversations", `query($a: String) { conversations(after: $a) { edges { cursor } } }`, ""},
 		{"searchUsers", `query($a: String) { searchUsers(query: "a", after: $a) { edges { cursor } } }`, ""},
+		{"searchMessages", `query($a: String) { searchMessages(query: "1", after: $a) { edges { cursor } } }`, ""},
+		{"searchMessages of a conversation", `query($c: ID!, $a: String) { searchMessages(query: "1", conversationId: $c, after: $a) { edges { cursor } } }`, room},
 		{"members", `query($c: ID!, $a: String) { conversation(id: $c) { members(after: $a) { edges { cursor } } } }`, room},
 		{"channels", `query($a: String) { channels(after: $a) { edges { cursor } } }`, ""},
 		{"channels of a query", `query($a: String) { channels(query: "gen", after: $a) { edges { cursor } } }`, ""},

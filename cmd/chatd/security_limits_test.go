@@ -105,7 +105,10 @@ func TestAPageOutOfBoundsIsRefusedOnEveryList(t *testing.T) {
 		"Conversation": `{ conversation(id: "` + room + `") { %s } }`, "Message": `{ message(id: "` + m.ID + `") { %s } }`,
 		"SystemNote": `{ message(id: "` + m.ID + `") { system { %s } } }`, "Query": "{ %s }",
 	}
-	needs := map[string]string{"messages": `conversationId: "` + room + `", `, "groupInvites": `conversationId: "` + room + `", `, "searchUsers": `query: "a", `}
+	needs := map[string]string{
+		"messages": `conversationId: "` + room + `", `, "groupInvites": `conversationId: "` + room + `", `,
+		"searchUsers": `query: "a", `, "searchMessages": `query: "a", `,
+	}
 	lists := 0
 	for _, typ := range p.api(t).types {
 		for _, f := range typ.Fields {

@@ -9,8 +9,8 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/principal"
 	"chatd/internal/platform/names"
+	"chatd/internal/platform/principal"
 )
 
 // Bounds of a search for channels and of what they are found by: no index

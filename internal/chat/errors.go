@@ -19,6 +19,7 @@ var (
 	ErrReplyTo         = errs.New(errs.BadInput, "chat.reply_to", "The message replied to is not in this conversation.")
 	ErrRole            = errs.New(errs.BadInput, "chat.role", "A member is made ADMIN or MEMBER; transferOwnership makes an owner.")
 	ErrSeq             = errs.New(errs.BadInput, "chat.seq", "A position in the conversation is 0 or more.")
+	ErrQuery           = errs.New(errs.BadInput, "chat.query", "A search has 1 to 256 characters, a letter, digit or sign among them.")
 	ErrForbidden       = errs.New(errs.Forbidden, "chat.forbidden", "Your role does not allow this.")
 	ErrDirect          = errs.New(errs.Precondition, "chat.direct", "A direct conversation is always of its two people.", errs.Reason("DIRECT_CONVERSATION"))
 	ErrDeleted         = errs.New(errs.Precondition, "chat.deleted", "The message has been deleted.", errs.Reason("MESSAGE_DELETED"))

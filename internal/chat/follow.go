@@ -268,6 +268,9 @@ func (s *Service) quick(e *Event) bool {
 // dispatch hands one committed event to this node's listeners. It is called
 // in position order, never twice at once. False says that the event is no good.
 func (s *Service) dispatch(e *Event) bool {
+	if e.Kind == MessageAdded {
+		s.indexer.heard(e.Pos)
+	}
 	e, ok := s.whole(e)
 	if e == nil {
 		return ok

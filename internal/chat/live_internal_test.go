@@ -38,6 +38,7 @@ func BenchmarkHear(b *testing.B) {
 			s := &Service{Deps: Deps{Log: zerolog.Nop()}, hub: fanout.NewHub[ids.Conversation, *Event]()}
 			s.viewers = newFollowers(s.hub)
 			s.live = newLive(nil)
+			s.indexer = newIndexer(nil, 0, zerolog.Nop())
 			s.tail = newTail(nil, s.dispatch, s.quick, time.Hour, zerolog.Nop())
 			somebody := &ear{}
 			if listening {

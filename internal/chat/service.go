@@ -45,6 +45,9 @@ type Config struct {
 	// Codes is how often one user may try a code; 20 times, and one more
 	// each 10 s.
 	Codes limit.Rate
+	// IndexEvery is for how long messages are gathered before they are indexed
+	// for the search; 100 ms.
+	IndexEvery time.Duration
 }
 
 // Service is chat's use cases. Its methods may be called by any number of
@@ -58,6 +61,7 @@ type Service struct {
 	live     *live
 	typists  *typists
 	viewers  *followers
+	indexer  *indexer
 
 	// Those who type at other nodes. Their node ends it or repeats it; it ends
 	// here by itself if that node is gone.
@@ -102,13 +106,18 @@ func New(deps Deps, cfg Config) *Service {
 	s.typists = newTypists(s.cfg.TypingFor, s.signal)
 	s.strangers = newTypists(s.cfg.TypingFor, func(k standingKey, typing bool) { s.dispatchSignal(k, typing) })
 	s.tail = newTail(deps.Store, s.dispatch, s.quick, cfg.Check, deps.Log)
+	s.indexer = newIndexer(deps.Store, cfg.IndexEvery, deps.Log)
 	deps.Store.OnCommit(s.committed)
 	return s
 }
 
 // Start finds the position that Run goes on from. It must have returned before
 // the first stream is opened: what is committed later reaches every stream.
-func (s *Service) Start(ctx context.Context) error { return s.tail.start(ctx) }
+func (s *Service) Start(ctx context.Context) error {
+	err := s.tail.start(ctx)
+	s.indexer.added.Store(s.tail.last.Load()) // may not be in the index yet
+	return err
+}
 
 // Run hands committed events to those who listen until ctx ends. Start comes
 // before it.
@@ -117,6 +126,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.strangers.stop()
 	var telling sync.WaitGroup
 	telling.Go(func() { s.live.run(ctx) })
+	telling.Go(func() { s.indexer.run(ctx) })
 	defer telling.Wait()
 	return s.tail.run(ctx)
 }

@@ -23,6 +23,7 @@ type Store interface {
 	Companions
 	Messages
 	Journal
+	Searching
 }
 
 // Conversations stores conversations and who is in them.

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/page"
 	"chatd/internal/platform/names"
+	"chatd/internal/platform/page"
 )
 
 const maxQuery = 100 // code points

@@ -48,6 +48,7 @@ type Service interface {
 	writer
 	signals
 	streams
+	finder
 }
 
 // People finds the nodes of users.

@@ -40,6 +40,7 @@ type stub struct {
 	asked    string        // for channels
 	invited  chat.NewInvite
 	code     string
+	searched chat.SearchInput
 }
 
 // stream is handed out by the stub; the tests render without it.

@@ -191,14 +191,19 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 				SetUpdate(bson.D{is("$unset", bson.D{is("past", ""), is("revision.before", ""), is("revision.text", "")})}))
 		}
 		set := bson.D{is("rev", e.Rev), is("changed", numbered(e.Room, e.Rev)), is("text", r.Text)}
-		if r.Delete {
+		words, noWords := setWords(r.Text)
+		if set = append(set, words...); r.Delete {
 			set = append(set, is("deleted", r.At))
 		} else {
 			set = append(set, is("edited", r.At))
 		}
+		change := bson.D{is("$set", set)}
+		if noWords != nil {
+			change = append(change, is("$unset", noWords))
+		}
 		updates = append(updates, mongo.NewUpdateOneModel().
 			SetFilter(bson.D{is("_id", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
-			SetUpdate(bson.D{is("$set", set)}))
+			SetUpdate(change))
 	}
 	if len(updates) == 0 {
 		return nil

@@ -293,7 +293,11 @@ func (s *Store) insert(ctx context.Context, entries []*entry) (int, error) {
 	if len(entries) == 0 {
 		return 0, nil
 	}
-	_, err := s.log.InsertMany(ctx, entries, options.InsertMany().SetOrdered(true))
+	documents := make([]written, len(entries))
+	for i, e := range entries {
+		documents[i] = e.written()
+	}
+	_, err := s.log.InsertMany(ctx, documents, options.InsertMany().SetOrdered(true))
 	if err == nil {
 		return len(entries), nil
 	}

@@ -82,7 +82,7 @@ func (f *Filler) check(ctx context.Context, copied string, resume bool) (there b
 		return false, fmt.Errorf("%w: it is not the one that this copy was begun into", ErrNotEmpty)
 	}
 	// The epoch and form of a database that was never used say nothing.
-	used := bson.D{is("_id", bson.D{is("$nin", bson.A{epochID, formID})})}
+	used := bson.D{is("_id", bson.D{is("$nin", bson.A{epochID, formID, searchID})})}
 	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.invites, f.s.meta} {
 		found, err := find[bson.Raw](ctx, of, used, options.Find().SetLimit(1))
 		if err != nil {
@@ -171,7 +171,7 @@ func (f *Filler) fillLog(ctx context.Context, from chat.Archive, pos int64, told
 	last := after
 	err = fill(ctx, f, f.s.log, from.Journal(ctx, after), func(e *chat.Entry) (any, int) {
 		last = e.Pos
-		return entryOf(e), weight(e)
+		return entryOf(e).written(), weight(e)
 	}, func(n int) { told(chat.PartJournal, n) })
 	if err == nil && last != pos {
 		err = fmt.Errorf("%w: its position is %d, its last change is at %d", chat.ErrArchive, pos, last)
@@ -183,7 +183,7 @@ func (f *Filler) fillLog(ctx context.Context, from chat.Archive, pos int64, told
 func weight(e *chat.Entry) int {
 	n := 400
 	if e.Added != nil {
-		n += len(e.Added.Text)
+		n += 4 * len(e.Added.Text) // and its words
 		if e.Added.Edit != nil {
 			n += 150 * len(e.Added.Edit.Changes)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,9 @@ type Store struct {
 	turn  chan struct{} // held by who commits, or asks for the position
 
 	overtaken atomic.Uint64
+
+	indexing sync.Mutex // held by who gives messages their words
+	indexed  atomic.Bool
 
 	// What follows belongs to the holder of the turn.
 	epoch string
@@ -98,6 +102,7 @@ func (s *Store) index(ctx context.Context) error {
 	log := map[string]mongo.IndexModel{
 		"end": unique("end"), "id": unique("id"), "key": unique("key"), "place": unique("place"),
 		"changed": unique("changed"), "past": unique("past"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
+		"words": {Keys: bson.D{is("c", 1), is("words", 1)}},
 	}
 	if err := s.db.Index(ctx, s.log.Name(), log); err != nil {
 		return fmt.Errorf("prepare chat's log: %w", err)

@@ -47,7 +47,8 @@ func measure(b *testing.B, begin time.Duration) {
 type rooms struct {
 	store *chatsql.Store
 	ids   []ids.Conversation
-	users []ids.User // one in each
+	users []ids.User    // one in each
+	words func() string // of a message; nil: the same in all
 }
 
 func benchRooms(b *testing.B, db *sqldb.DB, n int) *rooms {
@@ -112,7 +113,10 @@ func (r *rooms) append(b *testing.B, callers int) {
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	hash := make([]byte, 32)
-	text := fmt.Sprintf("%0100d", 0)
+	same := fmt.Sprintf("%0100d", 0)
+	if r.words == nil {
+		r.words = func() string { return same }
+	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	begin := usage(b)
@@ -122,7 +126,7 @@ func (r *rooms) append(b *testing.B, callers int) {
 				id := ids.New[ids.Message]()
 				_, err := r.store.Append(context.Background(), chat.NewMessage{
 					ID: id, Conversation: r.ids[int(n)%len(r.ids)], Sender: r.users[int(n)%len(r.ids)], Kind: chat.Text,
-					Text: text, ClientID: rand.Text(), InputHash: hash, CreatedAt: time.Now(), Version: 1,
+					Text: r.words(), ClientID: rand.Text(), InputHash: hash, CreatedAt: time.Now(), Version: 1,
 				})
 				if err != nil {
 					b.Error(err)

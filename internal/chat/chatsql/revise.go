@@ -46,7 +46,7 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 	case m.Deleted():
 		return nil, chat.ErrDeleted
 	}
-	j := entry{kind: entryMessage, message: m.ID, at: r.At}
+	j, before := entry{kind: entryMessage, message: m.ID, at: r.At}, m.Text
 	if r.Delete {
 		// The texts before go first, so that the journal has none for a
 		// deleted message.
@@ -55,7 +55,6 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 		}
 		m.Text, m.DeletedAt = "", stored(r.At)
 	} else {
-		before := m.Text
 		j.oldText = &before
 		m.Text, m.EditedAt = r.Text, stored(r.At)
 	}
@@ -69,6 +68,9 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 		m.Text, m.Rev, optMicros(m.EditedAt), optMicros(m.DeletedAt), m.Pos)
 	if err != nil {
 		return nil, fmt.Errorf("rewrite the message: %w", err)
+	}
+	if err := c.reindex(ctx, m, before); err != nil {
+		return nil, err
 	}
 	return m, c.finish(ctx)
 }

@@ -30,12 +30,15 @@ type Store struct {
 	db    *sqldb.DB
 	lane  *sqldb.Lane
 	bulk  bulk
+	words wordsIndex
 	sends *sqldb.Batcher[sending]
 	reads *sqldb.Batcher[reading]
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
 	begun atomic.Bool              // PostgreSQL: there is a position
+
+	ofEdition atomic.Bool // the index of words is, or was, of this program's edition of terms
 
 	// PostgreSQL: the position at which plans are made anew.
 	planned int64
@@ -58,9 +61,9 @@ type standing struct {
 
 // New returns the Store of a database. It reads nothing yet.
 func New(db *sqldb.DB, cfg Config) *Store {
-	s := &Store{db: db, lane: db.Lane("chat"), bulk: oneByOne{}, told: func([]*chat.Event) {}}
+	s := &Store{db: db, lane: db.Lane("chat"), bulk: oneByOne{}, words: fts5{}, told: func([]*chat.Event) {}}
 	if db.Engine() == sqldb.PostgreSQL {
-		s.bulk = unnested{}
+		s.bulk, s.words = unnested{}, tsvector{}
 	}
 	batch := cmp.Or(cfg.Batch, 256)
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)

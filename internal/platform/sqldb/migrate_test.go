@@ -33,7 +33,7 @@ func mustExec(t testing.TB, db *sqldb.DB, text string, args ...any) {
 
 func tables(t *testing.T, db *sqldb.DB) []string {
 	t.Helper()
-	text := "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%_migrations' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+	text := "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' AND name NOT LIKE '%_migrations' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 	if db.Engine() == sqldb.PostgreSQL {
 		text = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE '%_migrations' ORDER BY tablename"
 	}

@@ -56,7 +56,7 @@ func (d *DB) sqlitePool(use string, conns int) (*sql.DB, error) {
 	}
 	dsn := d.dsn(d.cfg.Path, fmt.Sprintf(
 		"_pragma=journal_mode(WAL)&_pragma=synchronous(%s)&_pragma=foreign_keys(1)"+
-			"&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)"+
+			"&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)&_pragma=secure_delete(ON)"+
 			"&_pragma=wal_autocheckpoint(%d)&_pragma=journal_size_limit(%d)&%s",
 		synchronous, walPages, walLimit/2, use))
 	connector, err := sqlite.NewConnector(dsn)

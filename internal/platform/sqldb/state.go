@@ -170,7 +170,7 @@ func (d *DB) lacks(what, right string) error {
 	return &refused{fmt.Sprintf("the user %s may not %s; allow it: GRANT %s TO %s", d.server.User, what, right, ident(d.server.User)), ErrUnfit}
 }
 
-var madeOrGone = regexp.MustCompile(`(?im)^\s*(?:CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)|DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(\w+)|ALTER\s+TABLE\s+(\w+)\s+RENAME\s+TO\s+(\w+))`)
+var madeOrGone = regexp.MustCompile(`(?im)^\s*(?:CREATE\s+(?:VIRTUAL\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)|DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(\w+)|ALTER\s+TABLE\s+(\w+)\s+RENAME\s+TO\s+(\w+))`)
 
 // tables are what is there after the steps up to a version, and what the later
 // ones make, as their text says: it must name one table a statement, at the

@@ -7,7 +7,8 @@
 // come to, the same on every engine.
 //
 // Tables are found in the migrated schema, not listed here: a table or column
-// that a later migration adds is copied without a word more. Rows go in the
+// that a later migration adds is copied without a word more. Only those whose
+// names begin with derived_ are not: their owner makes them anew out of others. Rows go in the
 // order of their key, and each batch is one commit, so that what there is in
 // the target is always the beginning of the table: a copy that was killed goes
 // on behind the target's last key.

@@ -1,0 +1,140 @@
+package terms
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// longest is how many code points of a word are told apart.
+const longest = 32
+
+// token is a part of a text, folded. Where it stands is in code points.
+type token struct {
+	text       string
+	start, end int
+	dense      bool // one character, not a word
+}
+
+// class says what a code point is to tokens.
+type class uint8
+
+const (
+	apart class = iota // between tokens
+	inWord
+	alone  // a token of its own
+	joined // belongs to what is before it
+)
+
+// spaceless are the scripts that set no spaces between words.
+var spaceless = []*unicode.RangeTable{
+	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo,
+	unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
+}
+
+func classOf(r rune) class {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return inWord
+	case r < utf8.RuneSelf, r == utf8.RuneError:
+		return apart
+	case unicode.IsMark(r), unicode.Is(unicode.Cf, r), r == 0xff9e, r == 0xff9f, // half-width voicing marks
+		0x1f3fb <= r && r <= 0x1f3ff: // skin tones
+		return joined
+	case r == 0x30fc, r == 0xff70, unicode.IsOneOf(spaceless, r): // the long vowel mark is of no script
+		return alone
+	case unicode.IsLetter(r), unicode.IsNumber(r):
+		return inWord
+	case unicode.Is(unicode.So, r):
+		return alone
+	}
+	return apart
+}
+
+// tokens cuts a text.
+func tokens(s string) []token {
+	var all []token
+	var open token
+	from, within := 0, apart // of the open token: its first byte, its class
+	at := 0
+	end := func(i int) {
+		if within == apart {
+			return
+		}
+		if open.text = fold(s[from:i]); open.text != "" {
+			open.end, open.dense = at, within == alone
+			all = append(all, open)
+		}
+		within = apart
+	}
+	for i, r := range s {
+		switch c := classOf(r); {
+		case c == joined, c == inWord && within == inWord:
+		case c == apart:
+			end(i)
+		default:
+			end(i)
+			open, from, within = token{start: at}, i, c
+		}
+		at++
+	}
+	end(len(s))
+	return all
+}
+
+// fold makes alike what a search takes for the same. Nothing of ASCII but
+// letters and digits is left.
+func fold(s string) string {
+	if short, ok := foldASCII(s); ok {
+		return short
+	}
+	s = norm.NFKD.String(cases.Fold().String(s))
+	s = cases.Fold().String(strings.Map(plain, s)) // what was taken apart may fold again
+	return first(norm.NFC.String(strings.Map(plain, s)), longest)
+}
+
+func foldASCII(s string) (string, bool) {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return "", false
+		}
+	}
+	return strings.ToLower(s[:min(len(s), longest)]), true
+}
+
+// alike are letters that no decomposition makes alike.
+var alike = map[rune]rune{'ø': 'o', 'ł': 'l', 'đ': 'd', 'ħ': 'h', 'ı': 'i', 'ς': 'σ'}
+
+func plain(r rune) rune {
+	switch {
+	case r < utf8.RuneSelf:
+		if classOf(r) != inWord {
+			return -1
+		}
+	case unicode.Is(unicode.Cf, r), unicode.IsSpace(r), unicode.Is(unicode.Variation_Selector, r), unicode.IsControl(r),
+		r == 0x640: // the stroke that lengthens Arabic words
+		return -1
+	case 0x300 <= r && r <= 0x36f, 0x1ab0 <= r && r <= 0x1aff, 0x1dc0 <= r && r <= 0x1dff, // accents
+		0x591 <= r && r <= 0x5c7,                                       // Hebrew points
+		0x610 <= r && r <= 0x61a, 0x64b <= r && r <= 0x65f, r == 0x670, // Arabic vowels
+		0x1f3fb <= r && r <= 0x1f3ff:
+		return -1
+	}
+	if to, ok := alike[r]; ok {
+		return to
+	}
+	return r
+}
+
+// first returns at most n code points.
+func first(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
