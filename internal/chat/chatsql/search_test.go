@@ -117,3 +117,34 @@ func TestWordsThatWereTakenOutAreNotInTheFile(t *testing.T) {
 		}
 	}
 }
+
+// Who is in more conversations than the index is asked for one by one finds
+// the same, and nothing of others.
+func TestWhoIsInManyConversationsFindsHisOwn(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		f := chattest.NewFixture(setup(t, db))
+		all := chattest.Users(2)
+		var last chat.Message
+		for i := range 252 {
+			c := f.Group(t, all[0])
+			if i%50 == 0 {
+				last = f.Send(t, c.ID, all[0], fmt.Sprintf("needle %d", i))
+				f.Send(t, f.Group(t, all[1]).ID, all[1], "needle of another")
+			}
+		}
+		f.Index(t)
+		got := f.Search(t, all[0], "needle", chat.MessageQuery{})
+		if len(got) != 6 || got[0].ID != last.ID {
+			t.Errorf("found %+v", got)
+		}
+		for _, m := range got {
+			if m.Sender != all[0] {
+				t.Errorf("found %+v", m)
+			}
+		}
+		if got := f.Search(t, all[0], "needle", chat.MessageQuery{Sender: all[1]}); len(got) > 0 {
+			t.Errorf("found %+v", got)
+		}
+	})
+}
