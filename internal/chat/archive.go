@@ -80,7 +80,7 @@ type Added struct {
 	Edit      *Edited // what the message is the note of; nil for none
 }
 
-// Edited is a change of who is in a conversation, or of its settings, but for
+// Edited is a change of who is in a conversation, or of its name and description, but for
 // its note. Its changes have the positions and revs before the note's.
 type Edited struct {
 	Changes []Membership
@@ -88,8 +88,8 @@ type Edited struct {
 	Version int64 // the MemberVersion after it
 	Count   int64 // of members after it
 
-	// Settings is set where those were changed, and then Changes is empty.
-	Settings *SettingsChange
+	// About is set where those were changed, and then Changes is empty.
+	About *AboutChange
 }
 
 // Revised is an edit or a deletion. Where the message was deleted, then or

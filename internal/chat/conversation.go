@@ -69,7 +69,7 @@ type NewGroup struct {
 }
 
 func (g *NewGroup) check() error {
-	kept, err := Settings{g.Name, g.Description}.checked()
+	kept, err := About{g.Name, g.Description}.checked()
 	g.Name = kept.Name
 	return err
 }

@@ -36,8 +36,8 @@ type Event struct {
 	// from it on they hear of it.
 	Joined []ids.User
 
-	// Settings are the new ones, in the event of their change.
-	Settings *Settings
+	// About are the new ones, in the event of their change.
+	About *About
 
 	// One of these, by kind; none for ConversationChanged.
 	Message    *Message    // MessageAdded, MessageChanged

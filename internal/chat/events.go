@@ -49,8 +49,8 @@ func published(e *Event, node string) bus.Envelope {
 
 func publishedConversation(change chatv1.Change, e *Event) chatv1.ConversationChanged {
 	out := chatv1.ConversationChanged{Change: change, Joined: e.Joined}
-	if e.Settings != nil {
-		out.Name, out.Description = &e.Settings.Name, &e.Settings.Description
+	if e.About != nil {
+		out.Name, out.Description = &e.About.Name, &e.About.Description
 	}
 	return out
 }
@@ -98,7 +98,7 @@ func heard(in bus.Envelope) (e *Event, node string, err error) {
 		e = about(ConversationChanged, in, v.Change)
 		e.Joined = v.Joined
 		if v.Name != nil && v.Description != nil {
-			e.Settings = &Settings{*v.Name, *v.Description}
+			e.About = &About{*v.Name, *v.Description}
 		}
 		return e, "", err
 	case chatv1.ReceiptChangedName:

@@ -30,7 +30,7 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: note},
 		{Kind: MembershipChanged, Conversation: conv, Pos: 9, Rev: 4, Membership: &Membership{user, Left, Admin, user}},
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 1, Joined: []ids.User{user}},
-		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Settings: &Settings{"Books", ""}},
+		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, About: &About{"Books", ""}},
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: renamed},
 		{Kind: ReceiptChanged, Conversation: conv, Pos: 9, LastOrd: 2, Receipt: &Receipt{user, 3, 2, 3}},
 		{Kind: TypingChanged, Conversation: conv, Typing: &Typing{user, true}},

@@ -272,7 +272,7 @@ func TestGuestsAreWhereTheyWereBroughtIn(t *testing.T) {
 	}
 }
 
-func TestSettingsAreCheckedAndSaidOnce(t *testing.T) {
+func TestWhatAGroupIsAboutIsCheckedAndSaidOnce(t *testing.T) {
 	t.Parallel()
 	h := setup(t, sqldbtest.SQLite(t))
 	u := users(2)

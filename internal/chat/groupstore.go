@@ -10,11 +10,11 @@ import (
 // Groups stores what groups and channels have beside their members: what they
 // are called, how channels are found, and who may come in by a code.
 type Groups interface {
-	// ChangeSettings gives a conversation its new settings in one commit: a
+	// ChangeAbout gives a conversation its new name and description in one commit: a
 	// ConversationChanged with a rev of its own, then the note as a system
 	// message, and raises MemberVersion by one. It returns ErrMoved, and
 	// changes nothing, when MemberVersion is not edit.Version.
-	ChangeSettings(ctx context.Context, edit SettingsEdit) (Conversation, error)
+	ChangeAbout(ctx context.Context, edit AboutEdit) (Conversation, error)
 	// Channel returns a CHANNEL that somebody is in to anybody.
 	Channel(ctx context.Context, id ids.Conversation) (Conversation, error)
 	// Channels returns channels that somebody is in by rising Key, those
@@ -46,21 +46,21 @@ type Groups interface {
 	RevokeInvite(ctx context.Context, id ids.GroupInvite, at time.Time) (Invite, error)
 }
 
-// SettingsEdit is a change of what a conversation is called and is for.
-type SettingsEdit struct {
+// AboutEdit is a change of what a conversation is called and is for.
+type AboutEdit struct {
 	Conversation ids.Conversation
 	Kind         Kind
 	Version      int64 // the MemberVersion that it was decided on
-	Change       SettingsChange
+	Change       AboutChange
 	At           time.Time
 	Note         NewMessage // ID, Sender, Text, Note, CreatedAt
 }
 
-// SettingsChange is what the settings were, in the version that the change was
+// AboutChange is what the name and description were, in the version that the change was
 // decided on, and what they are after it.
-type SettingsChange struct {
-	Before Settings `json:"before"`
-	After  Settings `json:"after"`
+type AboutChange struct {
+	Before About `json:"before"`
+	After  About `json:"after"`
 }
 
 // Joining is somebody who comes in by himself.

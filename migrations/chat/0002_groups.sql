@@ -2,7 +2,7 @@
 
 -- Of a CONVERSATION change after the first, what name and description were
 -- and became, as JSON.
-ALTER TABLE chat_change ADD COLUMN settings TEXT;
+ALTER TABLE chat_change ADD COLUMN about TEXT;
 
 -- The channels that somebody is in, by their folded names. Keys and terms are
 -- compared by their bytes.

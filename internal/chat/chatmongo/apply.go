@@ -127,8 +127,8 @@ func roomUpdates(of []*entry) (updates []mongo.WriteModel, made []any) {
 				if edit.Count == 0 {
 					u["archived"] = edit.At
 				}
-				if edit.Settings != nil {
-					edit.Settings.onto(id, u)
+				if edit.About != nil {
+					edit.About.onto(id, u)
 				}
 			}
 		case kindRevision:

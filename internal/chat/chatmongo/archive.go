@@ -141,8 +141,8 @@ func (e *entry) archived() chat.Entry {
 		out.Added = &chat.Added{Message: *e.message(), InputHash: e.Hash}
 		if d := e.Edit; d != nil {
 			out.Added.Edit = &chat.Edited{At: instant(d.At), Version: d.Version, Count: d.Count}
-			if d.Settings != nil {
-				out.Added.Edit.Settings = d.Settings.change()
+			if d.About != nil {
+				out.Added.Edit.About = d.About.change()
 				return out
 			}
 			for _, change := range e.memberEvents(e.room()) {
@@ -214,8 +214,8 @@ func (e *entry) add(m *chat.Added) {
 			User: c.User.Bytes(), Change: string(c.Change), Role: string(c.Role), Actor: blob(c.Actor),
 		})
 	}
-	if m.Edit.Settings != nil {
-		e.Edit.Settings = settingsOf(m.Edit.Settings)
+	if m.Edit.About != nil {
+		e.Edit.About = aboutOf(m.Edit.About)
 	}
 	e.First -= e.Edit.changes()
 }

@@ -14,7 +14,7 @@ const (
 )
 
 // entry is a document of chat_log: a commit. Only a change of members, or of
-// settings, has several positions, First to End; the note that ends it is at End.
+// name and description, has several positions, First to End; the note that ends it is at End.
 type entry struct {
 	First int64  `bson:"_id"`
 	End   int64  `bson:"end"`
@@ -70,7 +70,7 @@ func noteOf(n *chat.Note) *note {
 	}
 }
 
-// memberEdit is what a change of members, or of settings, did besides its note.
+// memberEdit is what a change of members, or of name and description, did besides its note.
 type memberEdit struct {
 	Changes []memberChange `bson:"changes"` // at First, First+1 …, End-1
 	Version int64          `bson:"version"`
@@ -80,8 +80,8 @@ type memberEdit struct {
 	LastSeq int64 `bson:"last_seq"`
 	LastOrd int64 `bson:"last_ord"`
 
-	// Settings is set where those were changed, at First; Changes is empty.
-	Settings *settingsChange `bson:"settings,omitempty"`
+	// About is set where those were changed, at First; Changes is empty.
+	About *aboutChange `bson:"about,omitempty"`
 }
 
 type memberChange struct {

@@ -39,10 +39,10 @@ func (e *entry) memberEvents(room ids.Conversation) []*chat.Event {
 	if e.Edit == nil {
 		return nil
 	}
-	if did := e.Edit.Settings; did != nil {
+	if did := e.Edit.About; did != nil {
 		return []*chat.Event{{
 			Kind: chat.ConversationChanged, Conversation: room, Pos: e.First, Rev: e.AddRev - 1, LastOrd: e.Ord,
-			Settings: &did.change().After,
+			About: &did.change().After,
 		}}
 	}
 	first := e.AddRev - int64(len(e.Edit.Changes))

@@ -14,13 +14,13 @@ import (
 	"chatd/internal/platform/mongodb"
 )
 
-// ChangeSettings gives a conversation another name or description: one commit.
-func (s *Store) ChangeSettings(ctx context.Context, edit chat.SettingsEdit) (chat.Conversation, error) {
+// ChangeAbout gives a conversation another name or description: one commit.
+func (s *Store) ChangeAbout(ctx context.Context, edit chat.AboutEdit) (chat.Conversation, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	err := s.do(ctx, &job{room: edit.Conversation, plan: func(c *commit) (*entry, error) { return c.changeSettings(edit) }})
+	err := s.do(ctx, &job{room: edit.Conversation, plan: func(c *commit) (*entry, error) { return c.changeAbout(edit) }})
 	if err != nil {
-		return chat.Conversation{}, fmt.Errorf("change the settings of %s: %w", edit.Conversation, err)
+		return chat.Conversation{}, fmt.Errorf("change the name and description of %s: %w", edit.Conversation, err)
 	}
 	after, err := one[conversationDocument](ctx, s.conversations, edit.Conversation.Bytes())
 	if err == nil && after == nil {
@@ -32,7 +32,7 @@ func (s *Store) ChangeSettings(ctx context.Context, edit chat.SettingsEdit) (cha
 	return after.conversation(), nil
 }
 
-func (c *commit) changeSettings(edit chat.SettingsEdit) (*entry, error) {
+func (c *commit) changeAbout(edit chat.AboutEdit) (*entry, error) {
 	h, err := c.head(edit.Conversation)
 	if err != nil {
 		return nil, err
@@ -45,30 +45,30 @@ func (c *commit) changeSettings(edit chat.SettingsEdit) (*entry, error) {
 	e := c.message(h, &note, 1)
 	e.Edit = &memberEdit{
 		Version: h.version + 1, Count: h.count, At: micros(edit.At), LastSeq: h.lastSeq, LastOrd: h.lastOrd,
-		Settings: settingsOf(&edit.Change),
+		About: aboutOf(&edit.Change),
 	}
-	e.Edit.Settings.Listed = edit.Kind == chat.Channel
+	e.Edit.About.Listed = edit.Kind == chat.Channel
 	return e, nil
 }
 
-// settingsChange is a change of what a conversation is called and is for.
-type settingsChange struct {
-	Before settings `bson:"before"`
-	After  settings `bson:"after"`
-	Listed bool     `bson:"listed,omitempty"` // it is a channel
+// aboutChange is a change of what a conversation is called and is for.
+type aboutChange struct {
+	Before about `bson:"before"`
+	After  about `bson:"after"`
+	Listed bool  `bson:"listed,omitempty"` // it is a channel
 }
 
-type settings struct {
+type about struct {
 	Name        string `bson:"name"`
 	Description string `bson:"description"`
 }
 
-func settingsOf(c *chat.SettingsChange) *settingsChange {
-	return &settingsChange{Before: settings(c.Before), After: settings(c.After)}
+func aboutOf(c *chat.AboutChange) *aboutChange {
+	return &aboutChange{Before: about(c.Before), After: about(c.After)}
 }
 
-func (c *settingsChange) change() *chat.SettingsChange {
-	return &chat.SettingsChange{Before: chat.Settings(c.Before), After: chat.Settings(c.After)}
+func (c *aboutChange) change() *chat.AboutChange {
+	return &chat.AboutChange{Before: chat.About(c.Before), After: chat.About(c.After)}
 }
 
 // changes is how many positions an edit has before its note's.
@@ -76,14 +76,14 @@ func (d *memberEdit) changes() int64 {
 	if d == nil {
 		return 0
 	}
-	if d.Settings != nil {
+	if d.About != nil {
 		return 1
 	}
 	return int64(len(d.Changes))
 }
 
-// onto puts new settings among what a conversation's document is set to.
-func (c *settingsChange) onto(id ids.Conversation, set bson.M) {
+// onto puts new name and description among what a conversation's document is set to.
+func (c *aboutChange) onto(id ids.Conversation, set bson.M) {
 	set["name"], set["description"] = c.After.Name, c.After.Description
 	if c.Listed {
 		set["place"], set["terms"] = chat.ChannelKey(c.After.Name, id), chat.ChannelTerms(c.After.Name)

@@ -183,7 +183,7 @@ func (s *Store) load(ctx context.Context, refs []chat.Ref) (map[int64]*chat.Even
 			at[e.Pos] = e
 		}
 	}
-	// A change of a membership, or of settings, is within its commit, whose first one brings
+	// A change of a membership, or of name and description, is within its commit, whose first one brings
 	// all others.
 	slices.SortFunc(changes, cmp.Compare[int64])
 	for _, pos := range changes {

@@ -42,7 +42,7 @@ func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
 	var conversations, members, invites, journal int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_invite),
-		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND settings IS NULL)
+		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND about IS NULL)
 			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &invites, &journal)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
@@ -155,10 +155,10 @@ func receiptRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[chat.
 
 // change is a row of chat_change.
 type change struct {
-	chat.Entry // but for a change of members or settings
+	chat.Entry // but for a change of members or name and description
 
 	membership *chat.Membership
-	settings   *chat.SettingsChange
+	about      *chat.AboutChange
 	at         int64
 }
 
@@ -174,10 +174,10 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			set, role    sql.NullString
 			target, last sql.NullInt64
 			deleted      sql.NullInt64
-			settings     sql.NullString
+			about        sql.NullString
 		)
 		err = r.Scan(&c.Pos, &c.Conversation, &c.Rev, &c.Ord, &kind, &c.at, &id, &before, &m.User, &set, &role, &m.Actor,
-			&target, &last, &deleted, &text, &settings)
+			&target, &last, &deleted, &text, &about)
 		switch {
 		case err != nil:
 		case kind == entryMembership:
@@ -193,15 +193,15 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			}
 		case kind == entryConversation && c.Rev == 1:
 			c.Made = &chat.Made{}
-		case kind == entryConversation && settings.Valid:
-			c.settings, err = settingsOf(settings)
+		case kind == entryConversation && about.Valid:
+			c.about, err = aboutOf(about)
 		default:
 			err = fmt.Errorf("%w: a change of kind %s at %d", chat.ErrArchive, kind, c.Pos)
 		}
 		return c, err
 	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.at, j.message, j.old_text, j.user_id, j.change, j.role, j.actor,
 			m.pos, m.rev, m.deleted_at,
-			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text), j.settings
+			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text), j.about
 		FROM chat_change j LEFT JOIN chat_message m ON m.id = j.message
 		WHERE j.pos > $1 ORDER BY j.pos LIMIT $2`,
 		[]any{after}, func(c change) []any { return []any{c.Pos} })
@@ -220,8 +220,8 @@ func (j *journal) made(e chat.Entry, at int64) (*chat.Made, error) {
 	c.LastSeq, c.LastRev, c.LastOrd, c.MemberVersion, c.ActivePos = 0, 1, 0, 1, e.Pos
 	first := make(map[ids.User]chat.Membership) // of those who are or were in, their first change
 	if c.Kind != chat.Direct {
-		var was *chat.Settings
-		err = j.changesOf(e.Conversation, func(m chat.Membership, s *chat.SettingsChange, _ int64) {
+		var was *chat.About
+		err = j.changesOf(e.Conversation, func(m chat.Membership, s *chat.AboutChange, _ int64) {
 			if s != nil {
 				was = cmp.Or(was, &s.Before)
 			} else if _, ok := first[m.User]; !ok {

@@ -80,7 +80,7 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	case from == 2:
 		e = j.receipts.at
 		j.receipts.advance()
-	case j.changes.at.membership != nil || j.changes.at.settings != nil:
+	case j.changes.at.membership != nil || j.changes.at.about != nil:
 		e, err = j.edit()
 	default:
 		c := j.changes.at
@@ -92,17 +92,17 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	return e, ok, err
 }
 
-// edit gathers the changes of an edit of members, or that of settings, and its
+// edit gathers the changes of an edit of members, or that of name and description, and its
 // note.
 func (j *journal) edit() (chat.Entry, error) {
 	first := j.changes.at
-	did := &chat.Edited{At: instant(first.at), Settings: first.settings}
+	did := &chat.Edited{At: instant(first.at), About: first.about}
 	joined, ended, n := int64(0), int64(0), int64(0)
-	if did.Settings != nil {
+	if did.About != nil {
 		j.changes.advance()
 		n = 1
 	}
-	for ; did.Settings == nil && j.changes.ok && j.changes.at.membership != nil; j.changes.advance() {
+	for ; did.About == nil && j.changes.ok && j.changes.at.membership != nil; j.changes.advance() {
 		c := j.changes.at
 		if c.Conversation != first.Conversation || c.Pos != first.Pos+n || c.Rev != first.Rev+n || c.Ord != first.Ord || c.at != first.at {
 			break
@@ -152,7 +152,7 @@ func (j *journal) edition(id ids.Conversation, before int64) (edition, error) {
 		return at, err
 	}
 	last := int64(0) // the rev of the change before, of the same edit or not
-	err = j.changesOf(id, func(m chat.Membership, _ *chat.SettingsChange, rev int64) {
+	err = j.changesOf(id, func(m chat.Membership, _ *chat.AboutChange, rev int64) {
 		if rev < before {
 			return
 		}
@@ -170,23 +170,23 @@ func (j *journal) edition(id ids.Conversation, before int64) (edition, error) {
 	return at, err
 }
 
-// changesOf calls fn with all changes of members, or of settings, of a
+// changesOf calls fn with all changes of members, or of name and description, of a
 // conversation, in their order.
-func (j *journal) changesOf(id ids.Conversation, fn func(m chat.Membership, s *chat.SettingsChange, rev int64)) error {
+func (j *journal) changesOf(id ids.Conversation, fn func(m chat.Membership, s *chat.AboutChange, rev int64)) error {
 	type row struct {
 		m   chat.Membership
-		s   *chat.SettingsChange
+		s   *chat.AboutChange
 		rev int64
 	}
 	for r, err := range walked(j.ctx, j.db, func(r sqldb.Row) (c row, err error) {
-		var set, role, settings sql.NullString
-		if err = r.Scan(&c.rev, &c.m.User, &set, &role, &settings); err == nil {
-			c.s, err = settingsOf(settings)
+		var set, role, about sql.NullString
+		if err = r.Scan(&c.rev, &c.m.User, &set, &role, &about); err == nil {
+			c.s, err = aboutOf(about)
 		}
 		c.m.Change, c.m.Role = chat.Change(set.String), chat.Role(role.String)
 		return c, err
-	}, `SELECT rev, user_id, change, role, settings FROM chat_change
-		WHERE conversation = $1 AND rev > $2 AND (kind = 'MEMBERSHIP' OR settings IS NOT NULL) ORDER BY rev LIMIT $3`,
+	}, `SELECT rev, user_id, change, role, about FROM chat_change
+		WHERE conversation = $1 AND rev > $2 AND (kind = 'MEMBERSHIP' OR about IS NOT NULL) ORDER BY rev LIMIT $3`,
 		[]any{id, int64(0)}, func(c row) []any { return []any{id, c.rev} }) {
 		if err != nil {
 			return err

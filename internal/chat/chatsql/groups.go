@@ -13,15 +13,15 @@ import (
 	"chatd/internal/platform/sqldb"
 )
 
-// ChangeSettings gives a conversation another name or description.
-func (s *Store) ChangeSettings(ctx context.Context, edit chat.SettingsEdit) (chat.Conversation, error) {
+// ChangeAbout gives a conversation another name or description.
+func (s *Store) ChangeAbout(ctx context.Context, edit chat.AboutEdit) (chat.Conversation, error) {
 	var after chat.Conversation
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
 		}
-		if err := c.changeSettings(ctx, edit); err != nil {
+		if err := c.changeAbout(ctx, edit); err != nil {
 			return err
 		}
 		after, err = scanConversation(tx.QueryRow(ctx,
@@ -29,12 +29,12 @@ func (s *Store) ChangeSettings(ctx context.Context, edit chat.SettingsEdit) (cha
 		return err
 	})
 	if err != nil {
-		return chat.Conversation{}, fmt.Errorf("change the settings of %s: %w", edit.Conversation, err)
+		return chat.Conversation{}, fmt.Errorf("change the name and description of %s: %w", edit.Conversation, err)
 	}
 	return after, nil
 }
 
-func (c *commit) changeSettings(ctx context.Context, edit chat.SettingsEdit) error {
+func (c *commit) changeAbout(ctx context.Context, edit chat.AboutEdit) error {
 	h, err := c.head(ctx, edit.Conversation)
 	if err != nil {
 		return err
@@ -44,23 +44,23 @@ func (c *commit) changeSettings(ctx context.Context, edit chat.SettingsEdit) err
 	}
 	text, err := json.Marshal(edit.Change)
 	if err != nil {
-		return fmt.Errorf("encode the settings: %w", err)
+		return fmt.Errorf("encode the name and description: %w", err)
 	}
 	after := edit.Change.After
-	event, err := c.change(ctx, h, chat.Event{Kind: chat.ConversationChanged, Settings: &after},
+	event, err := c.change(ctx, h, chat.Event{Kind: chat.ConversationChanged, About: &after},
 		entry{kind: entryConversation, at: edit.At})
 	if err != nil {
 		return err
 	}
 	h.memberVersion++
-	if _, err := c.tx.Exec(ctx, `UPDATE chat_change SET settings = $1 WHERE pos = $2`, string(text), event.Pos); err != nil {
-		return fmt.Errorf("journal the settings: %w", err)
+	if _, err := c.tx.Exec(ctx, `UPDATE chat_change SET about = $1 WHERE pos = $2`, string(text), event.Pos); err != nil {
+		return fmt.Errorf("journal the name and description: %w", err)
 	}
 	_, err = c.tx.Exec(ctx,
 		`UPDATE chat_conversation SET name = $1, description = $2, member_version = $3, updated_at = $4 WHERE id = $5`,
 		after.Name, after.Description, h.memberVersion, micros(edit.At), h.id)
 	if err != nil {
-		return fmt.Errorf("write the settings: %w", err)
+		return fmt.Errorf("write the name and description: %w", err)
 	}
 	if after.Name != edit.Change.Before.Name {
 		listed, err := c.unlist(ctx, h.id)
@@ -236,14 +236,14 @@ func (c *commit) comeIn(ctx context.Context, j chat.Joining) (bool, error) {
 	return true, c.changeMembers(ctx, edit)
 }
 
-// settingsOf reads what a change of settings has stored; nil for another.
-func settingsOf(text sql.NullString) (*chat.SettingsChange, error) {
+// aboutOf reads what a change of name and description has stored; nil for another.
+func aboutOf(text sql.NullString) (*chat.AboutChange, error) {
 	if !text.Valid {
 		return nil, nil //nolint:nilnil // Most changes are others.
 	}
-	var did chat.SettingsChange
+	var did chat.AboutChange
 	if err := json.Unmarshal([]byte(text.String), &did); err != nil {
-		return nil, fmt.Errorf("decode the settings: %w", err)
+		return nil, fmt.Errorf("decode the name and description: %w", err)
 	}
 	return &did, nil
 }

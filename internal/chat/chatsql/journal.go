@@ -204,9 +204,9 @@ func changeEvents(ctx context.Context, q sqldb.Querier, which string, args ...an
 			id           ids.Message
 			m            chat.Membership
 			change, role sql.NullString
-			settings     sql.NullString
+			about        sql.NullString
 		)
-		err := r.Scan(&e.Pos, &e.Conversation, &e.Rev, &e.LastOrd, &kind, &id, &m.User, &change, &role, &m.Actor, &settings)
+		err := r.Scan(&e.Pos, &e.Conversation, &e.Rev, &e.LastOrd, &kind, &id, &m.User, &change, &role, &m.Actor, &about)
 		switch kind {
 		case entryMessage:
 			e.Kind = chat.MessageChanged
@@ -216,14 +216,14 @@ func changeEvents(ctx context.Context, q sqldb.Querier, which string, args ...an
 			m.Change, m.Role = chat.Change(change.String), chat.Role(role.String)
 		default:
 			e.Kind = chat.ConversationChanged
-			if did, failed := settingsOf(settings); did != nil {
-				e.Settings = &did.After
+			if did, failed := aboutOf(about); did != nil {
+				e.About = &did.After
 			} else if err == nil {
 				err = failed
 			}
 		}
 		return &e, err
-	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.message, j.user_id, j.change, j.role, j.actor, j.settings
+	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.message, j.user_id, j.change, j.role, j.actor, j.about
 		FROM chat_change j WHERE `+which, args...)
 	if err != nil || len(of) == 0 {
 		return events, err

@@ -186,27 +186,27 @@ func (f *Fixture) change(t testing.TB, edit chat.MemberEdit) chat.Conversation {
 	return c
 }
 
-// Settings is a change of settings ready for ChangeSettings, by a member,
+// About is a change of name and description ready for ChangeAbout, by a member,
 // decided on the conversation as it is now.
-func (f *Fixture) Settings(t testing.TB, id ids.Conversation, actor ids.User, name, description string) chat.SettingsEdit {
+func (f *Fixture) About(t testing.TB, id ids.Conversation, actor ids.User, name, description string) chat.AboutEdit {
 	t.Helper()
 	v, now := f.View(t, actor, id), f.Now()
-	return chat.SettingsEdit{
+	return chat.AboutEdit{
 		Conversation: id, Kind: v.Kind, Version: v.MemberVersion, At: now,
-		Change: chat.SettingsChange{Before: v.Settings(), After: chat.Settings{Name: name, Description: description}},
+		Change: chat.AboutChange{Before: v.About(), After: chat.About{Name: name, Description: description}},
 		Note: chat.NewMessage{
-			ID: ids.New[ids.Message](), Sender: actor, Text: "The settings have changed.", CreatedAt: now,
+			ID: ids.New[ids.Message](), Sender: actor, Text: "The name and description have changed.", CreatedAt: now,
 			Note: &chat.Note{Change: chat.Updated, Name: &name, Description: &description},
 		},
 	}
 }
 
-// Rename gives a conversation other settings.
+// Rename gives a conversation other name and description.
 func (f *Fixture) Rename(t testing.TB, id ids.Conversation, actor ids.User, name, description string) chat.Conversation {
 	t.Helper()
-	c, err := f.Store.ChangeSettings(t.Context(), f.Settings(t, id, actor, name, description))
+	c, err := f.Store.ChangeAbout(t.Context(), f.About(t, id, actor, name, description))
 	if err != nil {
-		t.Fatalf("change settings: %v", err)
+		t.Fatalf("change name and description: %v", err)
 	}
 	return c
 }

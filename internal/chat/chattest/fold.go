@@ -25,7 +25,7 @@ func (s suite) foldTests() map[string]func(*testing.T) {
 type room struct {
 	rev      int64
 	seq, ord int64
-	settings chat.Settings
+	about    chat.About
 	members  map[ids.User]chat.Member
 	messages map[int64]chat.Message
 }
@@ -158,8 +158,8 @@ func (r *room) fold(t *testing.T, e *chat.Event) {
 		}
 		r.members[e.Receipt.User] = m
 	case chat.ConversationChanged:
-		if e.Settings != nil {
-			r.settings = *e.Settings
+		if e.About != nil {
+			r.about = *e.About
 		}
 	case chat.TypingChanged:
 	}
@@ -187,7 +187,7 @@ func (f *script) compare(t *testing.T) {
 		same(t, "numbers", []int64{r.seq, r.rev, r.ord, int64(len(r.members))},
 			[]int64{v.LastSeq, v.LastRev, v.LastOrd, int64(v.MemberCount)})
 		if v.Name != "Fixtures" {
-			same(t, "settings", r.settings, v.Settings())
+			same(t, "about", r.about, v.About())
 		}
 		for _, m := range f.All(t, owner, id) {
 			same(t, "message", r.messages[m.Seq], m)

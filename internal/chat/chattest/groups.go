@@ -11,22 +11,22 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-func (s suite) settingsTests() map[string]func(*testing.T) {
+func (s suite) aboutTests() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
-		"new settings are told with a rev, then noted":          s.settingsTold,
-		"settings decided on another membership are refused":    s.settingsMoved,
-		"changes of settings that race follow each other":       s.settingsRace,
-		"a message decided before new settings is decided anew": s.settingsAndMessages,
+		"new name and description are told with a rev, then noted":          s.aboutTold,
+		"name and description decided on another membership are refused":    s.aboutMoved,
+		"changes of name and description that race follow each other":       s.aboutRace,
+		"a message decided before new name and description is decided anew": s.aboutAndMessages,
 	}
 }
 
-func (s suite) settingsTold(t *testing.T) {
+func (s suite) aboutTold(t *testing.T) {
 	u := Users(2)
 	c := s.Group(t, u...)
 	s.Send(t, c.ID, u[1], "text")
 	before := s.View(t, u[0], c.ID)
-	edit := s.Settings(t, c.ID, u[0], "Überraschung 🎉", "Two\nlines")
-	after, err := s.Store.ChangeSettings(t.Context(), edit)
+	edit := s.About(t, c.ID, u[0], "Überraschung 🎉", "Two\nlines")
+	after, err := s.Store.ChangeAbout(t.Context(), edit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func (s suite) settingsTold(t *testing.T) {
 	told = told[len(told)-2:]
 	same(t, "event", *told[0], chat.Event{
 		Kind: chat.ConversationChanged, Conversation: c.ID, Pos: after.ActivePos - 1, Rev: before.LastRev + 1, LastOrd: 1,
-		Settings: &edit.Change.After,
+		About: &edit.Change.After,
 	})
 	all := s.All(t, u[1], c.ID)
 	same(t, "the note", all[1], chat.Message{
@@ -53,32 +53,32 @@ func (s suite) settingsTold(t *testing.T) {
 	replayed := s.replay(t, u[1], before.ActivePos)
 	same(t, "replayed", len(replayed), 4)
 	same(t, "the first as it was told", *replayed[0], *told[0])
-	same(t, "the second's state", *replayed[2].Settings, chat.Settings{Name: "Another"})
+	same(t, "the second's state", *replayed[2].About, chat.About{Name: "Another"})
 }
 
-func (s suite) settingsMoved(t *testing.T) {
+func (s suite) aboutMoved(t *testing.T) {
 	u := Users(2)
 	c := s.Group(t, u...)
-	edit := s.Settings(t, c.ID, u[0], "late", "")
+	edit := s.About(t, c.ID, u[0], "late", "")
 	s.SetRole(t, c.ID, u[0], u[1], chat.Admin)
-	_, err := s.Store.ChangeSettings(t.Context(), edit)
+	_, err := s.Store.ChangeAbout(t.Context(), edit)
 	refused(t, "an old version", err, chat.ErrMoved)
 	same(t, "nothing has changed", s.View(t, u[1], c.ID).Name, c.Name)
 	edit.Conversation = ids.New[ids.Conversation]()
-	_, err = s.Store.ChangeSettings(t.Context(), edit)
+	_, err = s.Store.ChangeAbout(t.Context(), edit)
 	refused(t, "no conversation", err, chat.ErrNoConversation)
 }
 
-func (s suite) settingsRace(t *testing.T) {
+func (s suite) aboutRace(t *testing.T) {
 	u := Users(1)
 	c := s.Group(t, u...)
-	edits := make([]chat.SettingsEdit, 12)
+	edits := make([]chat.AboutEdit, 12)
 	for i := range edits {
-		edits[i] = s.Settings(t, c.ID, u[0], fmt.Sprint("name ", i), "")
+		edits[i] = s.About(t, c.ID, u[0], fmt.Sprint("name ", i), "")
 	}
 	won := -1
 	for i, err := range atOnce(t.Context(), len(edits), func(ctx context.Context, i int) error {
-		_, err := s.Store.ChangeSettings(ctx, edits[i])
+		_, err := s.Store.ChangeAbout(ctx, edits[i])
 		return err
 	}) {
 		switch {
@@ -95,7 +95,7 @@ func (s suite) settingsRace(t *testing.T) {
 	same(t, "revs", v.LastRev, c.LastRev+2)
 }
 
-func (s suite) settingsAndMessages(t *testing.T) {
+func (s suite) aboutAndMessages(t *testing.T) {
 	u := Users(1)
 	c := s.Group(t, u...)
 	m := s.Message(t, c.ID, u[0], "text")

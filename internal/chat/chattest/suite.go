@@ -70,7 +70,7 @@ func (s suite) tests() map[string]func(*testing.T) {
 	all := make(map[string]func(*testing.T))
 	for _, tests := range []map[string]func(*testing.T){
 		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
-		s.settingsTests(), s.channelTests(), s.inviteTests(), s.revisionTests(), s.searchTests(), s.journalTests(), s.raceTests(),
+		s.aboutTests(), s.channelTests(), s.inviteTests(), s.revisionTests(), s.searchTests(), s.journalTests(), s.raceTests(),
 		s.foldTests(),
 	} {
 		maps.Copy(all, tests)
@@ -189,8 +189,8 @@ func numbers(e *chat.Event) string {
 	case chat.ReceiptChanged:
 		what = e.Receipt.User.String()
 	case chat.ConversationChanged:
-		if e.Settings != nil {
-			what = fmt.Sprint(*e.Settings)
+		if e.About != nil {
+			what = fmt.Sprint(*e.About)
 		}
 	case chat.TypingChanged:
 	}

@@ -10,17 +10,17 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// Settings are what a group or channel is called, and what it is for.
-type Settings struct {
+// About are what a group or channel is called, and what it is for.
+type About struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// Settings returns what the conversation is called, and what it is for.
-func (c *Conversation) Settings() Settings { return Settings{c.Name, c.Description} }
+// About returns what the conversation is called, and what it is for.
+func (c *Conversation) About() About { return About{c.Name, c.Description} }
 
-// checked returns the settings as they are kept.
-func (s Settings) checked() (Settings, error) {
+// checked returns the name and description as they are kept.
+func (s About) checked() (About, error) {
 	s.Name = strings.TrimSpace(s.Name)
 	if n := utf8.RuneCountInString(s.Name); n < 1 || n > MaxNameLen || !printable(s.Name, false) {
 		return s, ErrName.With(errs.Field("input.name"))
@@ -44,7 +44,7 @@ func (s *Service) UpdateGroup(ctx context.Context, viewer ids.User, id ids.Conve
 		case !may(v.Kind, v.Viewer.Role, mayUpdate):
 			return ErrForbidden
 		}
-		change := SettingsChange{Before: v.Settings(), After: v.Settings()}
+		change := AboutChange{Before: v.About(), After: v.About()}
 		if u.Name != nil {
 			change.After.Name = *u.Name
 		}
@@ -58,7 +58,7 @@ func (s *Service) UpdateGroup(ctx context.Context, viewer ids.User, id ids.Conve
 		now := s.cfg.Now()
 		note := s.note(id, viewer, Updated, nil, now)
 		note.Text = change.tell(note.Note)
-		_, err = s.Store.ChangeSettings(ctx, SettingsEdit{
+		_, err = s.Store.ChangeAbout(ctx, AboutEdit{
 			Conversation: id, Kind: v.Kind, Version: v.MemberVersion, Change: change, At: now, Note: note,
 		})
 		return err
@@ -71,7 +71,7 @@ func (s *Service) UpdateGroup(ctx context.Context, viewer ids.User, id ids.Conve
 }
 
 // tell puts what is new into a note, and returns its text.
-func (c *SettingsChange) tell(n *Note) string {
+func (c *AboutChange) tell(n *Note) string {
 	var what []string
 	if c.After.Name != c.Before.Name {
 		n.Name = &c.After.Name
