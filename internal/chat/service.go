@@ -17,7 +17,7 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// Deps are what a Service works with; all but Crier are required.
+// Deps are what a Service works with; all but Crier and Discretion are required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -27,6 +27,8 @@ type Deps struct {
 	Log    zerolog.Logger
 	// Crier reaches the other nodes; nil where there are none.
 	Crier Crier
+	// Discretion tells whose read positions are hidden; nil when nobody's.
+	Discretion Discretion
 }
 
 // Config tunes a Service; zero values are the defaults.

@@ -46,6 +46,8 @@ type Service interface {
 	writer
 	signals
 	streams
+	setter
+	complaints
 }
 
 // People finds the nodes of users.

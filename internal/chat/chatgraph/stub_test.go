@@ -33,6 +33,7 @@ type stub struct {
 	position *int64
 	about    ids.User // the member that was acted on
 	role     chat.Role
+	more     more
 }
 
 // stream is handed out by the stub; the tests render without it.
@@ -147,8 +148,9 @@ func (s *stub) Conversations(_ context.Context, _ ids.User, of []ids.Conversatio
 	return out, nil
 }
 
-func (s *stub) List(_ context.Context, _ ids.User, before int64, limit int) ([]chat.View, error) {
+func (s *stub) List(_ context.Context, _ ids.User, f chat.Filter, before int64, limit int) ([]chat.View, error) {
 	s.count("List")
+	s.more.filter = f
 	var out []chat.View
 	for _, v := range s.views {
 		if before == 0 || v.ActivePos < before {

@@ -42,6 +42,7 @@ type Store struct {
 	log           *mongo.Collection
 	conversations *mongo.Collection
 	members       *mongo.Collection
+	reports       *mongo.Collection
 	meta          *mongo.Collection
 	cfg           Config
 	told          func([]*chat.Event)
@@ -69,7 +70,7 @@ func New(db *mongodb.DB, cfg Config) *Store {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	s := &Store{
 		db: db, log: db.Collection("chat_log"), conversations: db.Collection("chat_conversations"),
-		members: db.Collection("chat_members"), meta: db.Collection("chat_meta"),
+		members: db.Collection("chat_members"), reports: db.Collection("chat_reports"), meta: db.Collection("chat_meta"),
 		cfg: cfg, told: func([]*chat.Event) {},
 		queue: make(chan *job, cmp.Or(cfg.Queue, 1024)), turn: make(chan struct{}, 1), at: -1,
 	}
@@ -106,6 +107,9 @@ func (s *Store) index(ctx context.Context) error {
 	}
 	if err := s.db.Index(ctx, s.members.Name(), members); err != nil {
 		return fmt.Errorf("prepare chat's members: %w", err)
+	}
+	if err := s.db.Index(ctx, s.reports.Name(), map[string]mongo.IndexModel{"open": unique("open")}); err != nil {
+		return fmt.Errorf("prepare chat's reports: %w", err)
 	}
 	return nil
 }

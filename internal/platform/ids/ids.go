@@ -15,12 +15,14 @@ type (
 	conversationTag struct{}
 	messageTag      struct{}
 	keyTag          struct{}
+	reportTag       struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
 func (sessionTag) prefix() string      { return "ses_" }
 func (conversationTag) prefix() string { return "cnv_" }
 func (messageTag) prefix() string      { return "msg_" }
+func (reportTag) prefix() string       { return "rep_" }
 func (keyTag) prefix() string          { return "key_" }
 
 // The identifiers, one type each.
@@ -35,6 +37,8 @@ type (
 	Message = ID[messageTag]
 	// Key names a signing key.
 	Key = ID[keyTag]
+	// Report names a report of a message.
+	Report = ID[reportTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

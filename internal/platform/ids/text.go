@@ -107,3 +107,6 @@ func ParseMessage(s string) (Message, bool) { return parse[messageTag](s) }
 
 // ParseKey reads a key's opaque form; false for anything else.
 func ParseKey(s string) (Key, bool) { return parse[keyTag](s) }
+
+// ParseReport reads a report's opaque form; false for anything else.
+func ParseReport(s string) (Report, bool) { return parse[reportTag](s) }
