@@ -169,18 +169,18 @@ func (m *Message) ReadBy(ctx context.Context, args pageArgs) (*Connection[*userg
 	if err != nil {
 		return nil, err
 	}
-	keys := make(map[ids.User]chat.MemberKey, len(readers))
+	keys := make(map[*usergraph.User]chat.MemberKey, len(readers))
 	nodes := make([]*usergraph.User, 0, len(readers))
 	for _, r := range readers {
 		u, err := m.near.reader(ctx, r.User, page)
 		if err != nil {
 			return nil, err
 		}
-		nodes, keys[r.User] = append(nodes, u), keyOf(r)
+		nodes, keys[u] = append(nodes, u), keyOf(r)
 	}
 	return &Connection[*usergraph.User]{
 		list: l, nodes: nodes, more: more, moreFront: s.After != "",
-		key: func(u *usergraph.User) []byte { return memberKey(keys[u.UserID()]) },
+		key: func(u *usergraph.User) []byte { return memberKey(keys[u]) },
 	}, nil
 }
 
