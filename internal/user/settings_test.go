@@ -38,7 +38,7 @@ func TestWhoHidesReadReceiptsIsKnownOnEveryNode(t *testing.T) {
 		}
 		for _, hides := range []bool{true, false, true} {
 			hide(here, ada.ID, hides)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if there.HidesReads(ada.ID) != hides || there.HidesReads(bob.ID) {
 				t.Errorf("a second later: not %v", hides)
 			}

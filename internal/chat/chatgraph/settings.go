@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/graph-gophers/graphql-go"
 
@@ -41,7 +42,7 @@ func scope(f chat.Filter) string {
 		if b == nil {
 			return "-"
 		}
-		return fmt.Sprint(*b)
+		return strconv.FormatBool(*b)
 	}
 	return fmt.Sprint(f.Away(), tri(f.Pinned), tri(f.Unread), f.Kind)
 }
