@@ -20,6 +20,7 @@ type display struct {
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
+	has      int             // delivered up to
 	messages map[int]message // by seq
 	base     int             // messages above it must all be known
 }
@@ -27,13 +28,13 @@ type display struct {
 // The parts of the documents by which it is known.
 const (
 	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
-	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
+	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq viewerMembership { deliveredSeq } members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
 		... on MessageChanged { message { ...M } unreadCount }
 		... on MembershipChanged { conversationId conversation { ...C } user { id } change role }
 		... on ConversationChanged { conversationId conversation { ...C } }
-		... on ReceiptChanged { conversationId user { id } readSeq unreadCount } } } ` + messageParts + conversationParts
+		... on ReceiptChanged { conversationId user { id } readSeq deliveredSeq unreadCount } } } ` + messageParts + conversationParts
 )
 
 type foldMessage struct {
@@ -46,6 +47,7 @@ type foldMessage struct {
 type foldConversation struct {
 	ID                                string
 	LastSeq, UnreadCount, LastReadSeq int
+	ViewerMembership                  struct{ DeliveredSeq int }
 	Members                           struct {
 		Edges []struct {
 			Node struct {
@@ -58,7 +60,7 @@ type foldConversation struct {
 
 func (c *foldConversation) display() *display {
 	s := &display{
-		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
+		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq, has: c.ViewerMembership.DeliveredSeq,
 		messages: map[int]message{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
@@ -76,6 +78,7 @@ type foldEvent struct {
 	User           struct{ ID string }
 	Change, Role   string
 	ReadSeq        int
+	DeliveredSeq   int
 	UnreadCount    int
 }
 
@@ -203,7 +206,7 @@ func (o *observer) apply(e *foldEvent) {
 		if s := o.state[e.ConversationID]; s != nil {
 			s.unread = e.UnreadCount
 			if e.User.ID == o.who.id {
-				s.lastRead = e.ReadSeq
+				s.lastRead, s.has = e.ReadSeq, e.DeliveredSeq
 			}
 		}
 	}
@@ -226,8 +229,10 @@ func (o *observer) applyMessage(e *foldEvent) {
 		s.messages[m.Seq] = m.message
 	}
 	s.unread = e.UnreadCount
-	if m.Sender.ID == o.who.id && m.Kind == "TEXT" { // who sends has read up to there
-		s.lastRead = max(s.lastRead, m.Seq)
+	// Who sends has read up to there. What he has sent before a receipt is in it:
+	// that is told by how far he has been delivered to.
+	if m.Sender.ID == o.who.id && m.Kind == "TEXT" && m.Seq > s.has {
+		s.lastRead, s.has = m.Seq, m.Seq
 	}
 }
 
@@ -269,8 +274,9 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 		if !maps.Equal(got.members, want.members) {
 			tell("members of %s: folded %v, fresh %v", room, got.members, want.members)
 		}
-		if got.unread != want.unread || got.lastRead != want.lastRead {
-			tell("%s: folded %d unread after %d, fresh %d after %d, by\n\t%s", room, got.unread, got.lastRead, want.unread, want.lastRead,
+		if got.unread != want.unread || got.lastRead != want.lastRead || got.has != want.has {
+			tell("%s: folded %d unread after %d of %d, fresh %d after %d of %d, by\n\t%s",
+				room, got.unread, got.lastRead, got.has, want.unread, want.lastRead, want.has,
 				strings.Join(o.trace, "\n\t"))
 		}
 		for seq, m := range want.messages {
