@@ -267,7 +267,7 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 		got, want := o.state[room], want[room]
 		if got == nil || want == nil {
 			if got != want {
-				tell("conversation %s: folded %v, fresh %v", room, got != nil, want != nil)
+				tell("conversation %s: folded %v, fresh %v, by\n\t%s", room, got != nil, want != nil, strings.Join(o.trace, "\n\t"))
 			}
 			continue
 		}
