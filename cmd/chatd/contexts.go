@@ -46,7 +46,8 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
-		Limiter: limiter,
+		Limiter:    limiter,
+		Discretion: c.user,
 	}, chat.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared),

@@ -21,6 +21,7 @@ type display struct {
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
+	has      int             // delivered up to
 	messages map[int]message // by seq
 	base     int             // messages above it must all be known
 }
@@ -28,13 +29,13 @@ type display struct {
 // The parts of the documents by which it is known.
 const (
 	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
-	conversationParts = `fragment C on Conversation { id name lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
+	conversationParts = `fragment C on Conversation { id name lastSeq unreadCount lastReadSeq viewerMembership { deliveredSeq } members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
 		... on MessageChanged { message { ...M } unreadCount }
 		... on MembershipChanged { conversationId conversation { ...C } user { id } change role }
 		... on ConversationChanged { conversationId conversation { ...C } }
-		... on ReceiptChanged { conversationId user { id } readSeq unreadCount } } } ` + messageParts + conversationParts
+		... on ReceiptChanged { conversationId user { id } readSeq deliveredSeq unreadCount } } } ` + messageParts + conversationParts
 )
 
 type foldMessage struct {
@@ -47,6 +48,7 @@ type foldMessage struct {
 type foldConversation struct {
 	ID, Name                          string
 	LastSeq, UnreadCount, LastReadSeq int
+	ViewerMembership                  struct{ DeliveredSeq int }
 	Members                           struct {
 		Edges []struct {
 			Node struct {
@@ -59,7 +61,7 @@ type foldConversation struct {
 
 func (c *foldConversation) display() *display {
 	s := &display{
-		name: c.Name, members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
+		name: c.Name, members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq, has: c.ViewerMembership.DeliveredSeq,
 		messages: map[int]message{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
@@ -77,6 +79,7 @@ type foldEvent struct {
 	User           struct{ ID string }
 	Change, Role   string
 	ReadSeq        int
+	DeliveredSeq   int
 	UnreadCount    int
 }
 
@@ -206,7 +209,7 @@ func (o *observer) apply(e *foldEvent) {
 		if s := o.state[e.ConversationID]; s != nil {
 			s.unread = e.UnreadCount
 			if e.User.ID == o.who.id {
-				s.lastRead = max(s.lastRead, e.ReadSeq)
+				s.lastRead, s.has = e.ReadSeq, e.DeliveredSeq
 			}
 		}
 	}
@@ -229,8 +232,10 @@ func (o *observer) applyMessage(e *foldEvent) {
 		s.messages[m.Seq] = m.message
 	}
 	s.unread = e.UnreadCount
-	if m.Sender.ID == o.who.id && m.Kind == "TEXT" { // who sends has read up to there
-		s.lastRead = max(s.lastRead, m.Seq)
+	// Who sends has read up to there. What he has sent before a receipt is in it:
+	// that is told by how far he has been delivered to.
+	if m.Sender.ID == o.who.id && m.Kind == "TEXT" && m.Seq > s.has {
+		s.lastRead, s.has = m.Seq, m.Seq
 	}
 }
 
@@ -265,7 +270,7 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 		got, want := o.state[room], want[room]
 		if got == nil || want == nil {
 			if got != want {
-				tell("conversation %s: folded %v, fresh %v", room, got != nil, want != nil)
+				tell("conversation %s: folded %v, fresh %v, by\n\t%s", room, got != nil, want != nil, strings.Join(o.trace, "\n\t"))
 			}
 			continue
 		}
@@ -275,8 +280,9 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 		if got.name != want.name {
 			tell("name of %s: folded %q, fresh %q", room, got.name, want.name)
 		}
-		if got.unread != want.unread || got.lastRead != want.lastRead {
-			tell("%s: folded %d unread after %d, fresh %d after %d, by\n\t%s", room, got.unread, got.lastRead, want.unread, want.lastRead,
+		if got.unread != want.unread || got.lastRead != want.lastRead || got.has != want.has {
+			tell("%s: folded %d unread after %d of %d, fresh %d after %d of %d, by\n\t%s",
+				room, got.unread, got.lastRead, got.has, want.unread, want.lastRead, want.has,
 				strings.Join(o.trace, "\n\t"))
 		}
 		for seq, m := range want.messages {
@@ -342,6 +348,8 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: DeleteMessageInput!) { deleteMessage(input: $i) { message { id } } }`, vars("id", own.ID))
 	case dice < 70:
 		do(`mutation($i: UpdateGroupInput!) { updateGroup(input: $i) { conversation { id } } }`, vars("conversationId", room, "name", text))
+	case dice < 72:
+		do(`mutation($i: MarkUnreadInput!) { markUnread(input: $i) { conversation { id } } }`, vars("conversationId", room, "seq", 1+seq/4))
 	case dice < 80:
 		do(`mutation($i: MarkReadInput!) { markRead(input: $i) { conversation { id } } }`, vars("conversationId", room, "seq", seq))
 	case dice < 83:
@@ -356,7 +364,11 @@ func (s *script) act(ctx context.Context) {
 	default:
 		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))
 	}
-	switch code := codeOf(err); code {
+	code := codeOf(err)
+	if unread := dice >= 68 && dice < 72; unread && code == "BAD_USER_INPUT" { // there is no such message yet
+		code = ""
+	}
+	switch code {
 	case "", "NOT_FOUND", "FORBIDDEN", "FAILED_PRECONDITION":
 	default:
 		s.mu.Lock()

@@ -148,6 +148,11 @@ func (v *Viewer) ChosenPresence(ctx context.Context) (user.Availability, error) 
 	return v.g.present.Choice(ctx, v.principal.User)
 }
 
+// Settings resolves settings.
+func (v *Viewer) Settings(ctx context.Context) (*usergraph.Settings, error) {
+	return v.g.people.Settings(ctx, v.principal.User)
+}
+
 // StreamCursor resolves streamCursor.
 func (v *Viewer) StreamCursor(ctx context.Context) (string, error) {
 	at, ok := ctx.Value(streamCursorKey{}).(streamCursor)

@@ -198,6 +198,11 @@ func (e *Event) ToTypingChanged() (*chatgraph.TypingChanged, bool) {
 	return is[*chatgraph.TypingChanged](e.node)
 }
 
+// ToConversationSettingsChanged tells whether it is that type.
+func (e *Event) ToConversationSettingsChanged() (*chatgraph.ConversationSettingsChanged, bool) {
+	return is[*chatgraph.ConversationSettingsChanged](e.node)
+}
+
 // ToPresenceChanged tells whether it is that type.
 func (e *Event) ToPresenceChanged() (*usergraph.PresenceChanged, bool) {
 	return is[*usergraph.PresenceChanged](e.node)

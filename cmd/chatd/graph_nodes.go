@@ -42,7 +42,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites, g.loadReports,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -62,6 +62,7 @@ type wanted struct {
 	messages      []ids.Message
 	sessions      []ids.Session
 	invites       []ids.GroupInvite
+	reports       []ids.Report
 }
 
 // add sorts an id in; what is no id names nothing.
@@ -76,6 +77,8 @@ func (w *wanted) add(id string) {
 		w.sessions = append(w.sessions, v)
 	} else if v, ok := ids.ParseGroupInvite(id); ok {
 		w.invites = append(w.invites, v)
+	} else if v, ok := ids.ParseReport(id); ok {
+		w.reports = append(w.reports, v)
 	}
 }
 
@@ -110,6 +113,17 @@ func (g *graph) loadMessages(ctx context.Context, w wanted, found func(object)) 
 	got, err := g.chat.MessagesByID(ctx, w.messages)
 	for _, m := range got {
 		found(m)
+	}
+	return err
+}
+
+func (g *graph) loadReports(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.reports) == 0 {
+		return nil
+	}
+	got, err := g.chat.ReportsByID(ctx, w.reports)
+	for _, r := range got {
+		found(r)
 	}
 	return err
 }
@@ -166,3 +180,6 @@ func (n *Node) ToGroupInvite() (*chatgraph.GroupInvite, bool) {
 
 // ToSession tells whether it is a session.
 func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }
+
+// ToReport tells whether it is a report.
+func (n *Node) ToReport() (*chatgraph.Report, bool) { return is[*chatgraph.Report](n.object) }

@@ -50,7 +50,7 @@ func newHouse(t *testing.T) *house {
 	}
 	cursors := page.NewSealer(secret)
 	people := user.New(user.Deps{Store: usersql.New(db), Cursors: cursors}, user.Config{})
-	talk := chat.New(chat.Deps{Store: chatsql.New(db, chatsql.Config{}), Directory: people, Secret: secret, Log: zerolog.Nop()}, chat.Config{})
+	talk := chat.New(chat.Deps{Store: chatsql.New(db, chatsql.Config{}), Directory: people, Secret: secret, Log: zerolog.Nop(), Discretion: people}, chat.Config{})
 	if err := talk.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -125,6 +125,12 @@ func settle(t testing.TB, p *program) *town {
 	leave := `mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`
 	do(dan, leave, vars("conversationId", c.rooms[0]))
 	do(cy, leave, vars("conversationId", c.rooms[2])) // who owned it
+	do(b, `mutation($i: MarkUnreadInput!) { markUnread(input: $i) { conversation { id } } }`, vars("conversationId", c.rooms[0], "seq", 4))
+	do(a, `mutation($i: MarkDeliveredInput!) { markDelivered(input: $i) { conversation { id } } }`, vars("conversationId", c.rooms[0], "seq", 14))
+	do(b, `mutation($i: UpdateConversationSettingsInput!) { updateConversationSettings(input: $i) { conversation { id } } }`,
+		vars("conversationId", c.rooms[1], "archived", true, "notify", "NONE", "mutedUntil", "2040-01-01T00:00:00Z"))
+	do(cy, `mutation($i: UpdateSettingsInput!) { updateSettings(input: $i) { settings { shareReadReceipts } } }`, vars("shareReadReceipts", false))
+	do(b, `mutation($i: ReportMessageInput!) { reportMessage(input: $i) { report { id } } }`, vars("messageId", c.keyed.ID, "reason", "rude"))
 	send(a, c.rooms[2], "unread", "")
 	c.open(t, p)
 	return c
@@ -174,12 +180,16 @@ const (
 	messagesDoc = `query($c: ID!) { messages(conversationId: $c, first: 40) { edges { node { id seq rev kind sender { id username } text createdAt editedAt
 		deletedAt clientId replyToId replyTo { id seq text } system { change role name description userCount users(first: 3) { id } } viewerCan { edit delete }
 		edits(first: 4) { edges { node { rev text replacedAt } } } } } pageInfo { hasNextPage } } }`
+	receiptsDoc = `query($c: ID!) { viewer { settings { shareReadReceipts } } conversations(first: 5, filter: {archived: true}) { edges { node { id } } }
+		conversation(id: $c) { viewerSettings { mutedUntil pinned archived notify } members(first: 10) { edges { node { readSeq deliveredSeq } } } } }`
+	readersDoc = `query($c: ID!) { messages(conversationId: $c, first: 20) { edges { node { deliveryState readBy(first: 5) { edges { node { id } } } } } } }`
 	membersDoc = `query($c: ID!) { conversation(id: $c) { members(first: 50) { edges { node { user { id displayName } role joinedAt } } } } }`
 	missedDoc  = `query($a: String) { events(after: $a, first: 100) { edges { node { __typename
 		... on MessageAdded { message { id conversationId seq rev text sender { id } createdAt clientId } unreadCount }
 		... on MessageChanged { message { id seq rev text editedAt deletedAt } unreadCount }
 		... on MembershipChanged { conversationId user { id } change role conversation { id name } }
 		... on ConversationChanged { conversationId conversation { id name } }
+		... on ConversationSettingsChanged { conversationId settings { mutedUntil pinned archived notify } }
 		... on ReceiptChanged { conversationId user { id } readSeq deliveredSeq unreadCount } } } pageInfo { hasNextPage } } }`
 )
 
@@ -203,6 +213,8 @@ func (c *town) answers(t testing.TB, p *program) map[string]string {
 			ask(fmt.Sprint("search in ", n), searchDoc, vars("q", [...]string{"unico", "after", "a"}[n], "c", room))
 			ask(fmt.Sprint("members of ", n), membersDoc, vars("c", room))
 			ask(fmt.Sprint("invitations into ", n), invitesDoc, vars("c", room))
+			ask(fmt.Sprint("receipts of ", n), receiptsDoc, vars("c", room))
+			ask(fmt.Sprint("readers of ", n), readersDoc, vars("c", room))
 		}
 		if i < len(c.early) {
 			ask("events from the beginning", missedDoc, vars("a", c.early[i]))

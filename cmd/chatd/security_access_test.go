@@ -18,12 +18,14 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"user"}
 	case "inviteId":
 		return []string{"invite"}
-	case "replyToId":
+	case "replyToId", "messageId":
 		return []string{"message"}
+	case "reportId":
+		return []string{"report"}
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session", "invite"}
+			return []string{"conversation", "message", "session", "invite", "report"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -42,6 +44,7 @@ type somewhere map[string]string // kind to id
 var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
 	"session": "ses_01m83rvxcnf479rx379ektzzzz", "invite": "giv_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
+	"report": "rep_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -59,12 +62,25 @@ func ownValues(own somewhere) func(operation) func(leaf) any {
 				return true
 			case "MemberRole":
 				return "MEMBER"
+			case "ReportResolution":
+				return "DISMISSED"
 			case "Time":
 				return "2040-01-01T00:00:00.000Z"
 			}
 			return "text"
 		}
 	}
+}
+
+func (p *program) report(t testing.TB, who person, message string) string {
+	t.Helper()
+	var d struct {
+		ReportMessage struct{ Report struct{ ID string } }
+	}
+	if err := p.gql(t.Context(), who.token, `mutation($m: ID!) { reportMessage(input: {messageId: $m, reason: "canary"}) { report { id } } }`, vars("m", message), &d); err != nil {
+		t.Fatal(err)
+	}
+	return d.ReportMessage.Report.ID
 }
 
 func (p *program) session(t testing.TB, who person) string {
@@ -87,6 +103,7 @@ func endsTheSession(field string) bool {
 func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, unlimited...)
+	p.register(t, "root") // who comes first administers the server
 	all := p.people(t, "user", 4)
 	ada, bob, cyd, dan := all[0], all[1], all[2], all[3]
 	room := p.group(t, ada, bob, dan)
@@ -100,6 +117,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	}
 	foreign := somewhere{"conversation": room, "message": mustSend(ada, room, "canary of ada").ID, "session": p.session(t, ada)}
 	foreign["invite"], _ = p.invite(t, ada, room, nil)
+	foreign["report"] = p.report(t, ada, foreign["message"])
 	dans := mustSend(dan, room, "canary of dan").ID
 	if err := p.gql(t.Context(), dan.token, `mutation($c: ID!) { leaveConversation(input: {conversationId: $c}) { ok } }`, vars("c", room), nil); err != nil {
 		t.Fatal(err)
@@ -130,6 +148,8 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 				want = "null"
 			case l.path[len(l.path)-1] == "replyToId":
 				want = "BAD_USER_INPUT"
+			case kind == "report": // whoever does not administer the server is told that, of any
+				want = "FORBIDDEN"
 			}
 			if !strings.Contains(a, want) {
 				t.Errorf("%s of %s %s for %s: %s", op.field, l, kind, who.name, a)

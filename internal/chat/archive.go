@@ -30,8 +30,10 @@ type Archive interface {
 	// Invites returns all invites after the one, by their ids.
 	Invites(ctx context.Context, after ids.GroupInvite) iter.Seq2[ArchivedInvite, error]
 	// Journal returns all commits with a position after the one, by their
-	// positions. Superseded receipts are left out.
+	// positions. Superseded receipts and settings are left out.
 	Journal(ctx context.Context, after int64) iter.Seq2[Entry, error]
+	// Reports returns all reports after the one, by their ids.
+	Reports(ctx context.Context, after ids.Report) iter.Seq2[Report, error]
 }
 
 // MemberID names a member.
@@ -52,6 +54,7 @@ type ArchivedMember struct {
 	LeftPos, LeftRev int64 // of his leaving; 0 while he is in
 	ReadPos          int64 // of his newest receipt; 0 without one
 	ReadTop          int64 // the conversation's LastOrd then
+	SetPos           int64 // of his newest settings; 0 without any
 }
 
 // ArchivedInvite is an invite with what its code is found by.
@@ -61,16 +64,17 @@ type ArchivedInvite struct {
 }
 
 // Entry is a commit: what happened at one position, or at several that follow
-// each other. One of Added, Revised, Made and Receipt is set.
+// each other. One of Added, Revised, Made, Receipt and Settings is set.
 type Entry struct {
 	Pos          int64 // the last of its positions
 	Conversation ids.Conversation
-	Rev          int64 // of the last change; 0 for a receipt
+	Rev          int64 // of the last change; 0 for a receipt and settings
 	Ord          int64 // the conversation's LastOrd then
 	Added        *Added
 	Revised      *Revised
 	Made         *Made
 	Receipt      *Receipt
+	Settings     *SettingsOf
 }
 
 // Added is a message, in its newest state.
@@ -121,6 +125,7 @@ const (
 	PartMembers       = "members"
 	PartInvites       = "invites"
 	PartJournal       = "journal"
+	PartReports       = "reports"
 )
 
 // ArchiveSum is what a part of an archive comes to.
@@ -167,6 +172,11 @@ func CompareArchives(ctx context.Context, a, b Archive, told func(part string, n
 		func() (ArchiveSum, error) {
 			return comparePart(PartJournal, a.Journal(ctx, 0), b.Journal(ctx, 0), told,
 				func(e Entry) string { return fmt.Sprintf("position %d", e.Pos) })
+		},
+		func() (ArchiveSum, error) {
+			var first ids.Report
+			return comparePart(PartReports, a.Reports(ctx, first), b.Reports(ctx, first), told,
+				func(r Report) string { return r.ID.String() })
 		},
 	} {
 		sum, err := compare()

@@ -17,6 +17,8 @@ const (
 	ConversationChanged
 	ReceiptChanged
 	TypingChanged
+	// SettingsChanged is its member's alone, and like a receipt takes no rev.
+	SettingsChanged
 )
 
 // Event is one change of one conversation, with the changed object's state.
@@ -26,7 +28,7 @@ type Event struct {
 	Kind         EventKind
 	Conversation ids.Conversation
 	Pos          int64 // 0 for a signal
-	Rev          int64 // 0 for a signal and a receipt
+	Rev          int64 // 0 for a signal, a receipt and settings
 
 	// LastOrd is the conversation's LastOrd after this event, as far as the
 	// store knows it; a viewer's unread count is what it exceeds his own by.
@@ -44,6 +46,11 @@ type Event struct {
 	Membership *Membership // MembershipChanged
 	Receipt    *Receipt    // ReceiptChanged
 	Typing     *Typing     // TypingChanged
+	Settings   *SettingsOf // SettingsChanged
+
+	// outward is a receipt as others see it, where that is not as its member
+	// does; nil where it is.
+	outward *Event
 
 	told *bus.Envelope // has the rest of it, still encoded
 }

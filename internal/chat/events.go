@@ -33,8 +33,10 @@ func published(e *Event, node string) bus.Envelope {
 	case ReceiptChanged:
 		r := e.Receipt
 		name, event = chatv1.ReceiptChangedName, chatv1.ReceiptChanged{
-			Change: change, UserID: r.User, ReadSeq: r.ReadSeq, ReadOrd: r.ReadOrd, DeliveredSeq: r.DeliveredSeq,
+			Change: change, UserID: r.User, ReadSeq: r.ReadSeq, ReadOrd: r.ReadOrd, DeliveredSeq: r.DeliveredSeq, SeenSeq: r.SeenSeq,
 		}
+	case SettingsChanged:
+		name, event = chatv1.SettingsChangedName, publishedSettings(change, e.Settings)
 	case TypingChanged:
 		name, event = chatv1.TypingChangedName, chatv1.TypingChanged{
 			Change: change, UserID: e.Typing.User, Typing: e.Typing.Typing, Node: node,
@@ -104,7 +106,14 @@ func heard(in bus.Envelope) (e *Event, node string, err error) {
 	case chatv1.ReceiptChangedName:
 		v, err := decoded[chatv1.ReceiptChanged](in)
 		e = about(ReceiptChanged, in, v.Change)
-		e.Receipt = &Receipt{User: v.UserID, ReadSeq: v.ReadSeq, ReadOrd: v.ReadOrd, DeliveredSeq: v.DeliveredSeq}
+		e.Receipt = &Receipt{
+			User: v.UserID, ReadSeq: v.ReadSeq, ReadOrd: v.ReadOrd, DeliveredSeq: v.DeliveredSeq, SeenSeq: v.SeenSeq,
+		}
+		return e, "", err
+	case chatv1.SettingsChangedName:
+		v, err := decoded[chatv1.SettingsChanged](in)
+		e = about(SettingsChanged, in, v.Change)
+		e.Settings = settingsOf(v)
 		return e, "", err
 	case chatv1.TypingChangedName:
 		v, err := decoded[chatv1.TypingChanged](in)

@@ -32,7 +32,8 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 1, Joined: []ids.User{user}},
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, About: &About{"Books", ""}},
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: renamed},
-		{Kind: ReceiptChanged, Conversation: conv, Pos: 9, LastOrd: 2, Receipt: &Receipt{user, 3, 2, 3}},
+		{Kind: ReceiptChanged, Conversation: conv, Pos: 9, LastOrd: 2, Receipt: &Receipt{user, 3, 2, 5, 4}},
+		{Kind: SettingsChanged, Conversation: conv, Pos: 9, Settings: &SettingsOf{user, Settings{at, true, true, NotifyNone}}},
 		{Kind: TypingChanged, Conversation: conv, Typing: &Typing{user, true}},
 	} {
 		got, node, err := heard(published(e, "n1"))
@@ -51,6 +52,7 @@ func FuzzHeard(f *testing.F) {
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, Message: &Message{Conversation: conv, Text: "x", Note: &Note{}}},
 		{Kind: MembershipChanged, Conversation: conv, Pos: 9, Membership: &Membership{}},
 		{Kind: ReceiptChanged, Conversation: conv, Pos: 9, Receipt: &Receipt{}},
+		{Kind: SettingsChanged, Conversation: conv, Pos: 9, Settings: &SettingsOf{}},
 	} {
 		env := published(e, "")
 		f.Add(env.Name, env.Payload)

@@ -47,6 +47,7 @@ func (src source) Load(ctx context.Context, viewer ids.User, refs []feed.Ref) ([
 	if err != nil {
 		return nil, err
 	}
+	events = src.s.replayedTo(viewer, events)
 	read, err := src.readTo(ctx, viewer, events)
 	if err != nil {
 		return nil, err
@@ -84,19 +85,20 @@ func entry(e *Event, readOrd int64) feed.Entry {
 
 // Follow implements feed.Source.
 func (src source) Follow(ctx context.Context, viewer ids.User, to func(feed.Entry)) (func(), error) {
-	f := &follower{user: viewer, hub: src.s.hub, to: to, in: map[ids.Conversation]*following{}}
+	f := &follower{user: viewer, hub: src.s.hub, shown: src.s.shownTo, to: to, in: map[ids.Conversation]*following{}}
 	// It can be told of new conversations before it asks for those that are
 	// there, so that none falls between.
 	src.s.viewers.add(f)
 	// What is committed after a reading and dispatched before the joining would
 	// be missed: so it reads until it has joined all. No stream is in force yet.
 	for moved := true; moved; {
+		asOf := src.s.tail.last.Load() // all up to it is in what is read now
 		standings, err := src.s.Store.Standings(ctx, viewer)
 		if err != nil {
 			src.s.viewers.remove(f)
 			return nil, fmt.Errorf("follow: %w", err)
 		}
-		moved = f.align(standings)
+		moved = f.align(standings, asOf)
 	}
 	return func() { src.s.viewers.remove(f) }, nil
 }
@@ -133,18 +135,19 @@ func (fs *followers) remove(f *follower) {
 }
 
 // join lets those who follow the user hear of a conversation from now on.
-func (fs *followers) join(user ids.User, id ids.Conversation, readOrd int64) {
+func (fs *followers) join(user ids.User, id ids.Conversation, readOrd, asOf int64) {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
 	for f := range fs.by[user] {
-		f.join(id, readOrd)
+		f.join(id, readOrd, asOf)
 	}
 }
 
 // follower hands the events of all of a user's conversations to one function.
 type follower struct {
-	user ids.User
-	hub  *fanout.Hub[ids.Conversation, *Event]
+	user  ids.User
+	hub   *fanout.Hub[ids.Conversation, *Event]
+	shown func(ids.User, *Event) *Event
 
 	mu   sync.Mutex // serialises to; never held while the hub is called
 	to   func(feed.Entry)
@@ -156,16 +159,17 @@ type follower struct {
 type following struct {
 	f       *follower
 	readOrd int64 // how far the user has read; under f.mu
+	at      int64 // the position of the event that last said so; 0 when none has
 	sub     *fanout.Subscription[ids.Conversation, *Event]
 }
 
 // align makes the follower hear of exactly these conversations, and says
-// whether they are others than before.
-func (f *follower) align(standings []Standing) (moved bool) {
+// whether they are others than before. The standings have all up to asOf.
+func (f *follower) align(standings []Standing, asOf int64) (moved bool) {
 	in := make(map[ids.Conversation]bool, len(standings))
 	for _, st := range standings {
 		in[st.Conversation] = true
-		moved = f.join(st.Conversation, st.ReadOrd) || moved
+		moved = f.join(st.Conversation, st.ReadOrd, asOf) || moved
 	}
 	var over []*following
 	f.mu.Lock()
@@ -182,9 +186,10 @@ func (f *follower) align(standings []Standing) (moved bool) {
 	return moved || len(over) > 0
 }
 
-// join makes the follower hear of a conversation that the user has read up to
-// readOrd or further, and says whether it did not hear of it before.
-func (f *follower) join(id ids.Conversation, readOrd int64) bool {
+// join makes the follower hear of a conversation that the user had read up to
+// readOrd at the position asOf or later, and says whether it did not hear of it
+// before. What an event has said since counts: a position may go back.
+func (f *follower) join(id ids.Conversation, readOrd, asOf int64) bool {
 	w := &following{f: f, readOrd: readOrd}
 	f.mu.Lock()
 	if f.gone {
@@ -192,7 +197,9 @@ func (f *follower) join(id ids.Conversation, readOrd int64) bool {
 		return false
 	}
 	if known := f.in[id]; known != nil {
-		known.readOrd = max(known.readOrd, readOrd)
+		if known.at <= asOf {
+			known.readOrd = readOrd
+		}
 		f.mu.Unlock()
 		return false
 	}
@@ -233,20 +240,23 @@ func (w *following) Offer(e *Event) bool {
 	if f.gone {
 		return false
 	}
+	if e = f.shown(f.user, e); e == nil {
+		return true
+	}
 	switch e.Kind {
 	case MessageAdded:
 		if e.Message.Sender == f.user && e.Message.Kind == Text { // notes of what he did move nothing
-			w.readOrd = max(w.readOrd, e.Message.Ord)
+			w.readOrd, w.at = max(w.readOrd, e.Message.Ord), e.Pos
 		}
 	case ReceiptChanged:
 		if e.Receipt.User == f.user {
-			w.readOrd = e.Receipt.ReadOrd
+			w.readOrd, w.at = e.Receipt.ReadOrd, e.Pos
 		}
 	case TypingChanged:
 		if e.Typing.User == f.user {
 			return true
 		}
-	case MembershipChanged, MessageChanged, ConversationChanged:
+	case MembershipChanged, MessageChanged, ConversationChanged, SettingsChanged:
 	}
 	f.to(entry(e, w.readOrd))
 	if e.Kind == MembershipChanged && e.Membership.User == f.user && e.Membership.Change.Ends() {
@@ -278,11 +288,14 @@ func (s *Service) dispatch(e *Event) bool {
 	if e.Kind == MembershipChanged {
 		s.forget(e.Conversation, e.Membership.User)
 		if e.Membership.Change == Joined {
-			s.viewers.join(e.Membership.User, e.Conversation, e.LastOrd)
+			s.viewers.join(e.Membership.User, e.Conversation, e.LastOrd, e.Pos)
 		}
 	}
 	for _, u := range e.Joined {
-		s.viewers.join(u, e.Conversation, 0)
+		s.viewers.join(u, e.Conversation, 0, e.Pos)
+	}
+	if e.Kind == ReceiptChanged {
+		e = outwardly(e)
 	}
 	s.hub.Publish(e.Conversation, e)
 	return true

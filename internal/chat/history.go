@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 
-	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 )
 
@@ -18,10 +17,11 @@ func (s *Service) Conversations(ctx context.Context, viewer ids.User, of []ids.C
 	return s.Store.Views(ctx, viewer, of)
 }
 
-// List returns the viewer's conversations, newest activity first, those whose
-// ActivePos is below before only (0: all).
-func (s *Service) List(ctx context.Context, viewer ids.User, before int64, limit int) ([]View, error) {
-	return s.Store.List(ctx, viewer, before, limit)
+// List returns those of the viewer's conversations that the filter lets
+// through, newest activity first, those whose ActivePos is below before only
+// (0: all).
+func (s *Service) List(ctx context.Context, viewer ids.User, f Filter, before int64, limit int) ([]View, error) {
+	return s.Store.List(ctx, viewer, f, before, limit)
 }
 
 // Members returns a conversation's members, oldest first, to a member of it.
@@ -53,16 +53,4 @@ func (s *Service) Page(ctx context.Context, viewer ids.User, p MessagePage) ([]M
 // Edits returns the texts that a message had before, oldest first.
 func (s *Service) Edits(ctx context.Context, viewer ids.User, id ids.Message, after int64, limit int) ([]Edit, error) {
 	return s.Store.Edits(ctx, viewer, id, after, limit)
-}
-
-// MarkRead moves the viewer's read position forward to seq, at most to the
-// newest message, never back, and returns the conversation as it is then.
-func (s *Service) MarkRead(ctx context.Context, viewer ids.User, id ids.Conversation, seq int64) (View, error) {
-	if seq < 0 {
-		return View{}, ErrSeq.With(errs.Field("input.seq"))
-	}
-	if _, _, err := s.Store.MarkRead(ctx, viewer, id, seq); err != nil {
-		return View{}, err
-	}
-	return s.Store.View(ctx, viewer, id)
 }

@@ -25,7 +25,15 @@ type Member struct {
 	JoinedAt     time.Time
 	ReadSeq      int64 // read up to this message
 	ReadOrd      int64 // the ordinal at ReadSeq
-	DeliveredSeq int64
+	DeliveredSeq int64 // at least ReadSeq
+
+	// SeenSeq is how far he had read when he marked something unread: for
+	// others his position never goes back. 0 when he never did.
+	SeenSeq int64
+	// JoinedSeq is the newest message before he came in, which he is taken to
+	// have read and has not.
+	JoinedSeq int64
+	Settings  Settings // his own, of this conversation
 }
 
 // right is something that a member may do.
@@ -163,6 +171,7 @@ type Receipt struct {
 	ReadSeq      int64
 	ReadOrd      int64
 	DeliveredSeq int64
+	SeenSeq      int64 // see Member.SeenSeq
 }
 
 // Typing says that a member has begun or ceased to write.

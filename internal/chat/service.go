@@ -18,7 +18,8 @@ import (
 	"chatd/internal/platform/limit"
 )
 
-// Deps are what a Service works with; all but Crier and Limiter are required.
+// Deps are what a Service works with; all but Crier, Limiter and Discretion are
+// required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -30,6 +31,8 @@ type Deps struct {
 	Crier Crier
 	// Limiter counts tries of invites' codes; nil: nobody does.
 	Limiter limit.Limiter
+	// Discretion tells whose read positions are hidden; nil when nobody's.
+	Discretion Discretion
 }
 
 // Config tunes a Service; zero values are the defaults.

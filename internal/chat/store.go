@@ -20,6 +20,8 @@ import (
 type Store interface {
 	Conversations
 	Groups
+	Receipts
+	Reports
 	Companions
 	Messages
 	Journal
@@ -37,10 +39,10 @@ type Conversations interface {
 	// Views returns those of the conversations that the viewer is a member
 	// of, in any order.
 	Views(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]View, error)
-	// List returns the viewer's conversations by falling ActivePos, those
-	// with ActivePos < before only (0: all), at most limit. Archived ones
-	// are left out.
-	List(ctx context.Context, viewer ids.User, before int64, limit int) ([]View, error)
+	// List returns those of the viewer's conversations that the filter lets
+	// through by falling ActivePos, those with ActivePos < before only (0:
+	// all), at most limit. Those that nobody is left in are left out.
+	List(ctx context.Context, viewer ids.User, f Filter, before int64, limit int) ([]View, error)
 	// Members returns members by (JoinedAt, User), those after the key only,
 	// at most limit, to a member.
 	Members(ctx context.Context, viewer ids.User, id ids.Conversation, after MemberKey, limit int) ([]Member, error)
@@ -58,11 +60,6 @@ type Conversations interface {
 	// the conversation is archived. More than MaxMembers is
 	// ErrTooManyMembers.
 	ChangeMembers(ctx context.Context, edit MemberEdit) (Conversation, error)
-	// MarkRead moves a member's read position forward to seq, or to the
-	// newest message if that is less, and his delivered position with it;
-	// never back. It returns the position as it is then and the
-	// conversation's LastOrd.
-	MarkRead(ctx context.Context, user ids.User, id ids.Conversation, seq int64) (Receipt, int64, error)
 }
 
 // Companions tells who is in a conversation with whom.
@@ -178,16 +175,18 @@ type Journal interface {
 	// Missed returns, by rising position, the changes with after < pos <=
 	// upTo of the conversations that the viewer is in today, and the end of
 	// his own membership where he is in no longer. More than limit is
-	// ErrTooMany. Of receipts only each member's newest is there.
+	// ErrTooMany. Of receipts only each member's newest is there, of settings
+	// the viewer's own newest.
 	Missed(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]Ref, error)
 	// Load turns references into events with today's state, in the same
-	// order. Those that are not the viewer's to read any more, added
-	// messages that have been deleted and receipts that have been superseded
-	// since are left out.
+	// order. Those that are not the viewer's to read any more, others'
+	// settings, added messages that have been deleted, and receipts and
+	// settings that have been superseded since are left out.
 	Load(ctx context.Context, viewer ids.User, refs []Ref) ([]*Event, error)
 	// Read returns the events of all conversations with pos > after by
 	// rising position, at most limit, and the position up to which that is
-	// all: after when nothing is newer. Superseded receipts are left out.
+	// all: after when nothing is newer. Superseded receipts and settings are
+	// left out.
 	Read(ctx context.Context, after int64, limit int) ([]*Event, int64, error)
 	// OnCommit names who is told, in position order and without waiting for
 	// him, of each commit's events. It is called once, before anything else.
@@ -205,7 +204,7 @@ type Ref struct {
 	Pos          int64
 	Kind         EventKind
 	Conversation ids.Conversation
-	Rev          int64    // of the change; 0 for a receipt
+	Rev          int64    // of the change; 0 for a receipt and settings
 	Seq          int64    // of MessageAdded
-	User         ids.User // of a receipt
+	User         ids.User // of a receipt and settings
 }

@@ -92,6 +92,10 @@ func (st *stream) Offer(e *Event) bool {
 	case e.Kind == MembershipChanged && e.Membership.User == st.viewer && e.Membership.Change.Ends():
 		return !st.membership(-1, e.Rev)
 	case e.Kind != st.kind:
+	case e.Kind == ReceiptChanged:
+		if e = st.s.shownTo(st.viewer, e); e != nil {
+			st.seam.Offer(0, 0, item(e))
+		}
 	case e.Kind == MessageAdded:
 		st.seam.Offer(0, e.Message.Seq, item(e))
 	case e.Kind == MessageChanged:

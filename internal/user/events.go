@@ -44,6 +44,18 @@ func Chosen(of ids.User, at time.Time) bus.Envelope {
 	}
 }
 
+// SettingsChanged is the event of somebody's settings, without an ID and a
+// position.
+func SettingsChanged(of ids.User, at time.Time) bus.Envelope {
+	payload, err := json.Marshal(userv1.SettingsChanged{UserID: of, At: at})
+	if err != nil {
+		panic(err) // an id and a time
+	}
+	return bus.Envelope{
+		Name: userv1.SettingsChangedName, Topic: userv1.Topic, Key: of.String(), Time: at, Payload: payload,
+	}
+}
+
 // At returns an event of the log as it stands at its position.
 func At(pos int64, e bus.Envelope) bus.Envelope {
 	e.Pos = pos

@@ -49,6 +49,7 @@ type Service struct {
 	puts   chan []Kept  // that wait for the shelf
 	began  time.Time    // times inside are durations since
 	fresh  atomic.Int64 // when the log was read to its end the last time
+	hiding hiding
 }
 
 // shelving is how many reads may wait to be put on the shelf; more are not.

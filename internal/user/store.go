@@ -14,6 +14,7 @@ import (
 // errs.ErrUnavailable.
 type Store interface {
 	Presences
+	Preferences
 	Log
 
 	// Create stores a profile; when one with its id is there already, that is
@@ -31,6 +32,21 @@ type Store interface {
 	// It may be called again after a conflict, so it must have no other
 	// effect. ErrNoUser.
 	Update(ctx context.Context, id ids.User, change func(*Profile) error) (Profile, error)
+}
+
+// Preferences stores how users want to have things.
+type Preferences interface {
+	// Settings returns those of the users, DefaultSettings of whoever has
+	// changed nothing or does not exist.
+	Settings(ctx context.Context, of []ids.User) (map[ids.User]Settings, error)
+	// UpdateSettings calls change with a user's settings and stores what it
+	// made of them, with the event of SettingsChanged in the same commit;
+	// nobody else changes them meanwhile. It may be called again after a
+	// conflict. ErrNoUser.
+	UpdateSettings(ctx context.Context, id ids.User, change func(*Settings)) (Settings, error)
+	// HidingReads returns those who do not share read receipts, by rising
+	// id, after the one, at most limit.
+	HidingReads(ctx context.Context, after ids.User, limit int) ([]ids.User, error)
 }
 
 // Log is the context's events in the order of their commits.

@@ -19,14 +19,17 @@ const (
 	tailBacklog = 2_000
 )
 
-// Start finds where Run begins. What has been read before it returned is
-// forgotten.
+// Start finds where Run begins, and reads who does not share read receipts.
+// What has been read before it returned is forgotten.
 func (s *Service) Start(ctx context.Context) error {
 	newest, err := s.Store.LastChange(ctx)
 	if err != nil {
 		return fmt.Errorf("the log of users: %w", err)
 	}
 	s.cache.begin(max(newest-tailBacklog, 0))
+	if err := s.readHiding(ctx); err != nil {
+		return err
+	}
 	return s.catchUp(ctx)
 }
 
@@ -66,6 +69,9 @@ func (s *Service) catchUp(ctx context.Context) error {
 		}
 		for _, e := range events {
 			s.heed(e)
+		}
+		if err := s.rereadSettings(within, events); err != nil {
+			return err
 		}
 		s.cache.reach(reached)
 		if len(events) < tailPage {

@@ -110,6 +110,7 @@ func (c *Conversation) ViewerMembership() *Member {
 
 // Member is one user in one conversation.
 type Member struct {
+	g     *Graph
 	in    *chat.View
 	m     *chat.Member
 	crowd *crowd
@@ -120,7 +121,7 @@ func (g *Graph) memberNodes(in *chat.View, of []chat.Member) []*Member {
 	out := make([]*Member, len(of))
 	for i := range of {
 		crowd.who[i] = of[i].User
-		out[i] = &Member{in, &of[i], crowd}
+		out[i] = &Member{g, in, &of[i], crowd}
 	}
 	return out
 }

@@ -35,6 +35,8 @@ func (g *Graph) EventNode(e *chat.Event, local feed.Local) Event {
 		return &ReceiptChanged{b}
 	case chat.TypingChanged:
 		return &TypingChanged{b}
+	case chat.SettingsChanged:
+		return &ConversationSettingsChanged{b}
 	}
 	panic(fmt.Sprintf("chat event of kind %d", e.Kind)) // The kinds are chat's, not a client's.
 }

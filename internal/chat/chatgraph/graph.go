@@ -49,6 +49,8 @@ type Service interface {
 	signals
 	streams
 	finder
+	setter
+	complaints
 }
 
 // People finds the nodes of users.

@@ -137,6 +137,10 @@ type besideMessages struct {
 	senders       crowd
 	replies       batch[ids.Message, *Message]
 	conversations batch[ids.Conversation, *Conversation]
+
+	readers   batch[ids.Conversation, []chat.Member]
+	delivered batch[ids.Conversation, []chat.Member] // of the viewer's own messages
+	readUsers batch[ids.User, *usergraph.User]
 }
 
 func (b *besideMessages) each(f func(*chat.Message)) {

@@ -13,7 +13,7 @@ import (
 
 // inbox is the viewer's conversations.
 type inbox interface {
-	List(ctx context.Context, viewer ids.User, before int64, limit int) ([]chat.View, error)
+	List(ctx context.Context, viewer ids.User, f chat.Filter, before int64, limit int) ([]chat.View, error)
 	Conversation(ctx context.Context, viewer ids.User, id ids.Conversation) (chat.View, error)
 }
 
@@ -25,21 +25,27 @@ type history interface {
 }
 
 // Conversations resolves conversations.
-func (q *Query) Conversations(ctx context.Context, args pageArgs) (*Connection[*Conversation], error) {
+func (q *Query) Conversations(ctx context.Context, args struct {
+	First  *int32
+	After  *string
+	Filter *ConversationFilter
+},
+) (*Connection[*Conversation], error) {
 	who, err := viewer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := args.check()
+	s, err := pageArgs{args.First, args.After}.check()
 	if err != nil {
 		return nil, err
 	}
-	l := q.g.list("conversations", "", who)
+	filter := args.Filter.filter()
+	l := q.g.list("conversations", scope(filter), who)
 	before, err := l.number(s.After, "after")
 	if err != nil {
 		return nil, err
 	}
-	got, err := q.g.Chat.List(ctx, who, before, s.Limit+1)
+	got, err := q.g.Chat.List(ctx, who, filter, before, s.Limit+1)
 	if err != nil {
 		return nil, err
 	}

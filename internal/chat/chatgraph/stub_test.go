@@ -41,6 +41,7 @@ type stub struct {
 	invited  chat.NewInvite
 	code     string
 	searched chat.SearchInput
+	more     more
 }
 
 // stream is handed out by the stub; the tests render without it.
@@ -155,8 +156,9 @@ func (s *stub) Conversations(_ context.Context, _ ids.User, of []ids.Conversatio
 	return out, nil
 }
 
-func (s *stub) List(_ context.Context, _ ids.User, before int64, limit int) ([]chat.View, error) {
+func (s *stub) List(_ context.Context, _ ids.User, f chat.Filter, before int64, limit int) ([]chat.View, error) {
 	s.count("List")
+	s.more.filter = f
 	var out []chat.View
 	for _, v := range s.views {
 		if before == 0 || v.ActivePos < before {

@@ -250,7 +250,7 @@ type effect struct {
 	moves bool // only his read position
 	set   memberDocument
 	// Which fields of set count.
-	role, read, receipt bool
+	role, read, receipt, seen, settings, setPos bool
 }
 
 // effects gathers what commits do to the members that they concern, but for a
@@ -274,6 +274,11 @@ func effects(of []*entry) map[memberID]*effect {
 			f := at(e, r.User)
 			f.read, f.receipt = true, true
 			f.set.ReadSeq, f.set.ReadOrd, f.set.Delivered, f.set.ReadPos, f.set.ReadTop = r.Seq, r.Ord, r.Delivered, e.End, e.Ord
+			f.seen, f.set.Seen = true, r.Seen
+		case e.Settings != nil:
+			f := at(e, e.Settings.User)
+			f.settings, f.setPos = true, true
+			f.set.Set, f.set.SetPos = e.Settings.Set, e.End
 		case e.Edit != nil:
 			for i, c := range e.Edit.Changes {
 				at(e, c.User).change(e, i)
@@ -294,13 +299,14 @@ func (f *effect) change(e *entry, i int) {
 	switch change := chat.Change(c.Change); {
 	case change.Ends():
 		f.ends = true
-		f.receipt = true
+		f.receipt, f.setPos = true, true
+		f.set.SetPos = 0
 		f.set.Left, f.set.LeftRev = e.First+int64(i), e.AddRev-int64(len(e.Edit.Changes)-i)
 		f.set.ReadPos, f.set.ReadTop, f.set.Roll = 0, 0, nil
 	case change == chat.Joined:
-		*f = effect{pos: f.pos, joins: true, role: true, read: true, receipt: true, set: memberDocument{
+		*f = effect{pos: f.pos, joins: true, role: true, read: true, receipt: true, seen: true, settings: true, setPos: true, set: memberDocument{
 			Role: c.Role, Joined: e.Edit.At, ReadSeq: e.Edit.LastSeq, ReadOrd: e.Edit.LastOrd, Delivered: e.Edit.LastSeq,
-			Room: e.Room, User: c.User,
+			Room: e.Room, User: c.User, From: e.Edit.LastSeq,
 			Roll: roll(e.room(), chat.MemberKey{JoinedAt: instant(e.Edit.At), User: idOf[ids.User](c.User)}),
 		}}
 	default:
@@ -316,6 +322,7 @@ func (f *effect) onto(m *memberDocument) {
 	}
 	if f.joins {
 		m.Room, m.User, m.Joined, m.Roll, m.Left, m.LeftRev = f.set.Room, f.set.User, f.set.Joined, f.set.Roll, 0, 0
+		m.From = f.set.From
 	}
 	if f.ends {
 		m.Left, m.LeftRev, m.Roll = f.set.Left, f.set.LeftRev, nil
@@ -329,6 +336,15 @@ func (f *effect) onto(m *memberDocument) {
 	if f.receipt {
 		m.ReadPos, m.ReadTop = f.set.ReadPos, f.set.ReadTop
 	}
+	if f.seen {
+		m.Seen = f.set.Seen
+	}
+	if f.settings {
+		m.Set = f.set.Set
+	}
+	if f.setPos {
+		m.SetPos = f.set.SetPos
+	}
 	m.Pos = f.pos
 }
 
@@ -340,7 +356,7 @@ func (f *effect) update(id memberID) *mongo.UpdateOneModel {
 		filter = append(filter, is("left", int64(0)))
 	}
 	if f.joins {
-		set = append(set, is("c", f.set.Room), is("u", f.set.User), is("joined", f.set.Joined))
+		set = append(set, is("c", f.set.Room), is("u", f.set.User), is("joined", f.set.Joined), is("from", f.set.From))
 	}
 	if f.joins || f.ends {
 		set = append(set, is("left", f.set.Left), is("left_rev", f.set.LeftRev))
@@ -358,6 +374,15 @@ func (f *effect) update(id memberID) *mongo.UpdateOneModel {
 	}
 	if f.receipt {
 		set = append(set, is("read_pos", f.set.ReadPos), is("read_top", f.set.ReadTop))
+	}
+	if f.seen {
+		set = append(set, is("seen", f.set.Seen))
+	}
+	if f.settings {
+		set = append(set, is("set", f.set.Set))
+	}
+	if f.setPos {
+		set = append(set, is("set_pos", f.set.SetPos))
 	}
 	change := bson.D{is("$set", set)}
 	if unset != nil {

@@ -96,6 +96,7 @@ func (a *Archive) Members(ctx context.Context, after chat.MemberID) iter.Seq2[ch
 		func(m *memberDocument) (chat.ArchivedMember, any, error) {
 			out := chat.ArchivedMember{
 				Member: m.member(), LeftPos: m.Left, LeftRev: m.LeftRev, ReadPos: m.ReadPos, ReadTop: m.ReadTop,
+				SetPos: m.SetPos,
 			}
 			var err error
 			if !bytes.Equal(m.ID, memberID{out.Conversation, out.User}.bytes()) || !bytes.Equal(m.Roll, rollOf(&out)) {
@@ -124,8 +125,9 @@ func (e *entry) archived() chat.Entry {
 	out := chat.Entry{Pos: e.End, Conversation: e.room(), Rev: e.Rev, Ord: e.Ord}
 	switch {
 	case e.Receipt != nil:
-		r := e.Receipt
-		out.Receipt = &chat.Receipt{User: idOf[ids.User](r.User), ReadSeq: r.Seq, ReadOrd: r.Ord, DeliveredSeq: r.Delivered}
+		out.Receipt = e.Receipt.receipt()
+	case e.Settings != nil:
+		out.Settings = &chat.SettingsOf{User: idOf[ids.User](e.Settings.User), Settings: e.Settings.Set.settings()}
 	case e.Revision != nil:
 		r := e.Revision
 		out.Revised = &chat.Revised{
@@ -161,8 +163,11 @@ func entryOf(e *chat.Entry) *entry {
 	case e.Receipt != nil:
 		r := e.Receipt
 		d.Kind, d.Receipt = kindReceipt, &receiptEntry{
-			Room: d.Room, User: r.User.Bytes(), Seq: r.ReadSeq, Ord: r.ReadOrd, Delivered: r.DeliveredSeq,
+			Room: d.Room, User: r.User.Bytes(), Seq: r.ReadSeq, Ord: r.ReadOrd, Delivered: r.DeliveredSeq, Seen: r.SeenSeq,
 		}
+		d.Room = nil
+	case e.Settings != nil:
+		d.Kind, d.Settings = kindSettings, &settingsEntry{Room: d.Room, User: e.Settings.User.Bytes(), Set: settingsDocument(e.Settings.Settings)}
 		d.Room = nil
 	case e.Revised != nil:
 		r := e.Revised
@@ -238,6 +243,7 @@ func memberOf(m *chat.ArchivedMember, pos int64) *memberDocument {
 		ID: id.bytes(), Room: m.Conversation.Bytes(), User: m.User.Bytes(), Role: string(m.Role), Joined: micros(m.JoinedAt),
 		Left: m.LeftPos, LeftRev: m.LeftRev, ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, Delivered: m.DeliveredSeq,
 		ReadPos: m.ReadPos, ReadTop: m.ReadTop, Roll: rollOf(m), Pos: pos,
+		Seen: m.SeenSeq, From: m.JoinedSeq, Set: settingsDocument(m.Settings), SetPos: m.SetPos,
 	}
 }
 

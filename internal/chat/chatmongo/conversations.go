@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -176,34 +175,4 @@ func (s *Store) memberships(
 // mine returns the conversations that the viewer is in.
 func (s *Store) mine(ctx context.Context, viewer ids.User) ([]memberDocument, error) {
 	return find[memberDocument](ctx, s.members, bson.D{is("u", viewer.Bytes()), is("left", int64(0))})
-}
-
-// List returns the viewer's conversations, the most active first.
-func (s *Store) List(ctx context.Context, viewer ids.User, before int64, limit int) ([]chat.View, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	if before == 0 {
-		before = math.MaxInt64
-	}
-	mine, err := s.mine(ctx, viewer)
-	if err != nil || len(mine) == 0 {
-		return nil, err
-	}
-	rooms := make([][]byte, len(mine))
-	of := make(map[string]*memberDocument, len(mine))
-	for i := range mine {
-		rooms[i] = mine[i].Room
-		of[string(mine[i].Room)] = &mine[i]
-	}
-	found, err := find[conversationDocument](ctx, s.conversations,
-		bson.D{in("_id", rooms), is("archived", int64(0)), is("active_pos", bson.D{is("$lt", before)})},
-		descending("active_pos", limit))
-	if err != nil {
-		return nil, fmt.Errorf("list conversations: %w", err)
-	}
-	all := make([]chat.View, len(found))
-	for i := range found {
-		all[i] = chat.View{Conversation: found[i].conversation(), Viewer: of[string(found[i].ID)].member()}
-	}
-	return all, nil
 }

@@ -11,6 +11,7 @@ const (
 	kindRevision = "REVISION" // an edit or a deletion
 	kindCreation = "CREATION" // of a conversation
 	kindReceipt  = "RECEIPT"
+	kindSettings = "SETTINGS" // a member's own
 )
 
 // entry is a document of chat_log: a commit. Only a change of members, or of
@@ -20,7 +21,7 @@ type entry struct {
 	End   int64  `bson:"end"`
 	Since int64  `bson:"since"` // all up to it was brought up when this was inserted
 	Kind  string `bson:"kind"`
-	Room  []byte `bson:"c,omitempty"` // not of a receipt, so that walks do not meet superseded ones
+	Room  []byte `bson:"c,omitempty"` // not of a receipt or settings, so that walks do not meet superseded ones
 	Rev   int64  `bson:"rev,omitempty"`
 	Ord   int64  `bson:"ord"`           // the conversation's
 	ID    []byte `bson:"id,omitempty"`  // of the message or conversation made
@@ -42,12 +43,13 @@ type entry struct {
 	Edited  int64  `bson:"edited,omitempty"`
 	Deleted int64  `bson:"deleted,omitempty"`
 
-	Edit     *memberEdit   `bson:"edit,omitempty"`
-	Revision *revision     `bson:"revision,omitempty"`
-	Past     []byte        `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
-	Creation *creation     `bson:"creation,omitempty"`
-	Receipt  *receiptEntry `bson:"receipt,omitempty"`
-	Use      *inviteUse    `bson:"use,omitempty"` // with an Edit
+	Edit     *memberEdit    `bson:"edit,omitempty"`
+	Revision *revision      `bson:"revision,omitempty"`
+	Past     []byte         `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
+	Creation *creation      `bson:"creation,omitempty"`
+	Receipt  *receiptEntry  `bson:"receipt,omitempty"`
+	Settings *settingsEntry `bson:"settings,omitempty"`
+	Use      *inviteUse     `bson:"use,omitempty"` // with an Edit
 
 	current *chat.Message // the message that a revision has made
 }
@@ -113,6 +115,7 @@ type receiptEntry struct {
 	Seq       int64  `bson:"seq"`
 	Ord       int64  `bson:"ord"`
 	Delivered int64  `bson:"delivered"`
+	Seen      int64  `bson:"seen,omitempty"`
 }
 
 // conversationDocument is a document of chat_conversations.
@@ -156,12 +159,21 @@ type memberDocument struct {
 	ReadTop   int64  `bson:"read_top"`       // the conversation's LastOrd then
 	Roll      []byte `bson:"roll,omitempty"` // while he is in
 	Pos       int64  `bson:"pos"`            // up to which this is brought up
+
+	// Of older documents what follows is missing.
+	Seen   int64    `bson:"seen,omitempty"`    // how far others saw him read when he marked something unread
+	From   int64    `bson:"from,omitempty"`    // the newest message before he came in
+	Set    settings `bson:"set,omitempty"`     // his own
+	SetPos int64    `bson:"set_pos,omitempty"` // of his newest settings; 0 without any
 }
 
 // room is the conversation that a commit belongs to.
 func (e *entry) room() ids.Conversation {
 	if e.Receipt != nil {
 		return idOf[ids.Conversation](e.Receipt.Room)
+	}
+	if e.Settings != nil {
+		return idOf[ids.Conversation](e.Settings.Room)
 	}
 	return idOf[ids.Conversation](e.Room)
 }
@@ -211,12 +223,13 @@ func (m *memberDocument) member() chat.Member {
 	return chat.Member{
 		Conversation: idOf[ids.Conversation](m.Room), User: idOf[ids.User](m.User), Role: chat.Role(m.Role),
 		JoinedAt: instant(m.Joined), ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, DeliveredSeq: m.Delivered,
+		SeenSeq: m.Seen, JoinedSeq: m.From, Settings: m.Set.settings(),
 	}
 }
 
 func (m *memberDocument) receipt() chat.Receipt {
 	return chat.Receipt{
-		User: idOf[ids.User](m.User), ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, DeliveredSeq: m.Delivered,
+		User: idOf[ids.User](m.User), ReadSeq: m.ReadSeq, ReadOrd: m.ReadOrd, DeliveredSeq: m.Delivered, SeenSeq: m.Seen,
 	}
 }
 

@@ -25,11 +25,16 @@ func (e *entry) events() []*chat.Event {
 			made.Joined = append(made.Joined, idOf[ids.User](m.User))
 		}
 		return []*chat.Event{made}
+	case kindSettings:
+		return []*chat.Event{{
+			Kind: chat.SettingsChanged, Conversation: room, Pos: e.End,
+			Settings: &chat.SettingsOf{User: idOf[ids.User](e.Settings.User), Settings: e.Settings.Set.settings()},
+		}}
 	default:
 		r := e.Receipt
 		return []*chat.Event{{
 			Kind: chat.ReceiptChanged, Conversation: room, Pos: e.End, LastOrd: e.Ord,
-			Receipt: &chat.Receipt{User: idOf[ids.User](r.User), ReadSeq: r.Seq, ReadOrd: r.Ord, DeliveredSeq: r.Delivered},
+			Receipt: r.receipt(),
 		}}
 	}
 }
@@ -81,6 +86,6 @@ func (e *entry) advance(h *head) {
 		h.lastRev = e.Rev
 	case kindCreation:
 		*h = headOf(&e.Creation.Conversation)
-	case kindReceipt:
+	case kindReceipt, kindSettings:
 	}
 }

@@ -46,7 +46,7 @@ func (s *Store) Check(ctx context.Context) (prepared bool, err error) {
 	if epoch, err := s.hasEpoch(ctx); err != nil || epoch {
 		return epoch, err
 	}
-	for _, c := range []*mongo.Collection{s.log, s.conversations, s.members} {
+	for _, c := range []*mongo.Collection{s.log, s.conversations, s.members, s.reports} {
 		there, err := some(ctx, c, bson.D{})
 		if err != nil {
 			return false, fmt.Errorf("looking into %s: %w", c.Name(), err)

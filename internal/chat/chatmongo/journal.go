@@ -92,12 +92,16 @@ func (s *Store) refresh(ctx context.Context, of []entry) error {
 	return nil
 }
 
-// standing returns the events of commits without superseded receipts.
+// standing returns the events of commits without superseded receipts and
+// settings.
 func (s *Store) standing(ctx context.Context, of []entry) ([]*chat.Event, error) {
 	var keys [][]byte
 	for i := range of {
 		if r := of[i].Receipt; r != nil {
 			keys = append(keys, slices.Concat(r.Room, r.User))
+		}
+		if s := of[i].Settings; s != nil {
+			keys = append(keys, slices.Concat(s.Room, s.User))
 		}
 	}
 	newest := make(map[int64]bool)
@@ -107,12 +111,12 @@ func (s *Store) standing(ctx context.Context, of []entry) ([]*chat.Event, error)
 			return nil, fmt.Errorf("read receipts: %w", err)
 		}
 		for i := range found {
-			newest[found[i].ReadPos] = true
+			newest[found[i].ReadPos], newest[found[i].SetPos] = true, true
 		}
 	}
 	var all []*chat.Event
 	for i := range of {
-		if of[i].Receipt == nil || newest[of[i].End] {
+		if of[i].Receipt == nil && of[i].Settings == nil || newest[of[i].End] {
 			all = append(all, of[i].events()...)
 		}
 	}
@@ -145,7 +149,7 @@ func (s *Store) Load(ctx context.Context, viewer ids.User, refs []chat.Ref) ([]*
 	events := make([]*chat.Event, 0, len(refs))
 	for _, ref := range refs {
 		e := at[ref.Pos]
-		if e == nil || e.Kind == chat.MessageAdded && e.Message.Deleted() {
+		if e == nil || e.Kind == chat.MessageAdded && e.Message.Deleted() || e.Settings != nil && e.Settings.User != viewer {
 			continue
 		}
 		// Of others only the end of the own membership is theirs.

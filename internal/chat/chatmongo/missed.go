@@ -39,6 +39,11 @@ func (s *Store) missed(ctx context.Context, viewer ids.User, w *walk) error {
 	for _, m := range members {
 		if m.Left == 0 {
 			in = append(in, m.Room)
+			if err := w.take(chat.Ref{
+				Pos: m.SetPos, Kind: chat.SettingsChanged, Conversation: idOf[ids.Conversation](m.Room), User: viewer,
+			}); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := w.take(chat.Ref{

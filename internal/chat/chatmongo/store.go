@@ -44,6 +44,7 @@ type Store struct {
 	conversations *mongo.Collection
 	members       *mongo.Collection
 	invites       *mongo.Collection
+	reports       *mongo.Collection
 	meta          *mongo.Collection
 	cfg           Config
 	told          func([]*chat.Event)
@@ -74,8 +75,9 @@ func New(db *mongodb.DB, cfg Config) *Store {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
 	s := &Store{
 		db: db, log: db.Collection("chat_log"), conversations: db.Collection("chat_conversations"),
-		members: db.Collection("chat_members"), invites: db.Collection("chat_invites"), meta: db.Collection("chat_meta"),
-		cfg: cfg, told: func([]*chat.Event) {},
+		members: db.Collection("chat_members"), invites: db.Collection("chat_invites"), reports: db.Collection("chat_reports"),
+		meta: db.Collection("chat_meta"),
+		cfg:  cfg, told: func([]*chat.Event) {},
 		queue: make(chan *job, cmp.Or(cfg.Queue, 1024)), turn: make(chan struct{}, 1), at: -1,
 	}
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
@@ -115,6 +117,9 @@ func (s *Store) index(ctx context.Context) error {
 	}
 	if err := errors.Join(s.channelIndexes(ctx), s.inviteIndexes(ctx)); err != nil {
 		return fmt.Errorf("prepare chat's channels: %w", err)
+	}
+	if err := s.db.Index(ctx, s.reports.Name(), map[string]mongo.IndexModel{"open": unique("open")}); err != nil {
+		return fmt.Errorf("prepare chat's reports: %w", err)
 	}
 	return nil
 }

@@ -39,16 +39,18 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 
 // Sizes returns how many there are of each part.
 func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
-	var conversations, members, invites, journal int64
+	var conversations, members, invites, journal, reports int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_invite),
 		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND about IS NULL)
-			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &invites, &journal)
+			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0) + (SELECT count(*) FROM chat_member WHERE set_pos > 0),
+		(SELECT count(*) FROM chat_report)`).Scan(&conversations, &members, &invites, &journal, &reports)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return map[string]int64{
 		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartInvites: invites, chat.PartJournal: journal,
+		chat.PartReports: reports,
 	}, nil
 }
 
@@ -90,15 +92,15 @@ func (a *Archive) Conversations(ctx context.Context, after ids.Conversation) ite
 // Members implements chat.Archive.
 func (a *Archive) Members(ctx context.Context, after chat.MemberID) iter.Seq2[chat.ArchivedMember, error] {
 	return walked(ctx, a.db, func(r sqldb.Row) (m chat.ArchivedMember, err error) {
-		var joined int64
+		var row memberRow
 		var left, leftRev sql.NullInt64
-		err = r.Scan(append(memberFields(&m.Member, &joined), &m.ReadPos, &m.ReadTop, &left, &leftRev)...)
-		m.JoinedAt, m.LeftPos, m.LeftRev = instant(joined), left.Int64, leftRev.Int64
+		err = r.Scan(append(row.fields(), &m.ReadPos, &m.ReadTop, &m.SetPos, &left, &leftRev)...)
+		m.Member, m.LeftPos, m.LeftRev = row.member(), left.Int64, leftRev.Int64
 		if err == nil && left.Valid && !leftRev.Valid {
 			err = fmt.Errorf("%w: %s left %s at %d, where nothing is", chat.ErrArchive, m.User, m.Conversation, m.LeftPos)
 		}
 		return m, err
-	}, `SELECT `+memberColumns+`, v.read_pos, v.read_top, v.left_pos, j.rev
+	}, `SELECT `+memberColumns+`, v.read_pos, v.read_top, v.set_pos, v.left_pos, j.rev
 		FROM chat_member v LEFT JOIN chat_change j ON j.pos = v.left_pos
 		WHERE (v.conversation, v.user_id) > ($1, $2) ORDER BY v.conversation, v.user_id LIMIT $3`,
 		[]any{after.Conversation.Bytes(), after.User.Bytes()},
@@ -146,9 +148,9 @@ func receiptRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[chat.
 	return walked(ctx, db, func(r sqldb.Row) (e chat.Entry, err error) {
 		e.Receipt = &chat.Receipt{}
 		err = r.Scan(&e.Pos, &e.Conversation, &e.Ord,
-			&e.Receipt.User, &e.Receipt.ReadSeq, &e.Receipt.ReadOrd, &e.Receipt.DeliveredSeq)
+			&e.Receipt.User, &e.Receipt.ReadSeq, &e.Receipt.ReadOrd, &e.Receipt.DeliveredSeq, &e.Receipt.SeenSeq)
 		return e, err
-	}, `SELECT v.read_pos, v.conversation, v.read_top, v.user_id, v.read_seq, v.read_ord, v.delivered_seq
+	}, `SELECT v.read_pos, v.conversation, v.read_top, v.user_id, v.read_seq, v.read_ord, v.delivered_seq, v.seen_seq
 		FROM chat_member v WHERE v.read_pos > 0 AND v.read_pos > $1 ORDER BY v.read_pos LIMIT $2`,
 		[]any{after}, lastPos)
 }
@@ -256,7 +258,7 @@ func (j *journal) made(e chat.Entry, at int64) (*chat.Made, error) {
 		if changed {
 			m.JoinedAt = instant(at)
 		}
-		m.ReadSeq, m.ReadOrd, m.DeliveredSeq = 0, 0, 0
+		m.ReadSeq, m.ReadOrd, m.DeliveredSeq, m.SeenSeq, m.JoinedSeq, m.Settings = 0, 0, 0, 0, 0, chat.Settings{}
 		out.Members = append(out.Members, m)
 	}
 	slices.SortFunc(out.Members, func(a, b chat.Member) int { return bytes.Compare(a.User.Bytes(), b.User.Bytes()) })

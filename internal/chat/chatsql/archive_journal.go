@@ -11,14 +11,15 @@ import (
 	"chatd/internal/platform/sqldb"
 )
 
-// journal merges the three tables that have positions.
+// journal merges all that has positions.
 type journal struct {
 	ctx context.Context //nolint:containedctx // Of one call, which is over when journal is.
 	db  *sqldb.DB
 
-	added, receipts front[chat.Entry]
-	changes         front[change]
-	versions        map[ids.Conversation]edition // of those edited so far; some
+	added, receipts, settings front[chat.Entry]
+
+	changes  front[change]
+	versions map[ids.Conversation]edition // of those edited so far; some
 }
 
 // front is a sequence with the first of what is left of it.
@@ -48,6 +49,7 @@ func (j *journal) open(after int64) (stop func()) {
 		j.added.open(addedRows(j.ctx, j.db, after)),
 		j.changes.open(changeRows(j.ctx, j.db, after)),
 		j.receipts.open(receiptRows(j.ctx, j.db, after)),
+		j.settings.open(settingsRows(j.ctx, j.db, after)),
 	}
 	return func() {
 		for _, stop := range stops {
@@ -58,7 +60,7 @@ func (j *journal) open(after int64) (stop func()) {
 
 // next returns the commit with the next position.
 func (j *journal) next() (e chat.Entry, ok bool, err error) {
-	for _, failed := range []error{j.added.err, j.changes.err, j.receipts.err} {
+	for _, failed := range []error{j.added.err, j.changes.err, j.receipts.err, j.settings.err} {
 		if failed != nil {
 			return e, false, failed
 		}
@@ -67,7 +69,7 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	for i, h := range []struct {
 		ok  bool
 		pos int64
-	}{{j.added.ok, j.added.at.Pos}, {j.changes.ok, j.changes.at.Pos}, {j.receipts.ok, j.receipts.at.Pos}} {
+	}{{j.added.ok, j.added.at.Pos}, {j.changes.ok, j.changes.at.Pos}, {j.receipts.ok, j.receipts.at.Pos}, {j.settings.ok, j.settings.at.Pos}} {
 		if h.ok && (!ok || h.pos < e.Pos) {
 			e.Pos, ok, from = h.pos, true, i
 		}
@@ -80,6 +82,9 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 	case from == 2:
 		e = j.receipts.at
 		j.receipts.advance()
+	case from == 3:
+		e = j.settings.at
+		j.settings.advance()
 	case j.changes.at.membership != nil || j.changes.at.about != nil:
 		e, err = j.edit()
 	default:

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"chatd/internal/chat"
@@ -141,20 +140,6 @@ func (s *Store) Views(ctx context.Context, viewer ids.User, of []ids.Conversatio
 			return nil, fmt.Errorf("view conversations: %w", err)
 		}
 		all = append(all, some...)
-	}
-	return all, nil
-}
-
-// List returns the viewer's conversations, the most active first.
-func (s *Store) List(ctx context.Context, viewer ids.User, before int64, limit int) ([]chat.View, error) {
-	if before == 0 {
-		before = math.MaxInt64
-	}
-	all, err := collect(ctx, s.db, scanView,
-		selectViews+` AND c.archived_at IS NULL AND c.active_pos < $2 ORDER BY c.active_pos DESC LIMIT $3`,
-		viewer, before, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list conversations: %w", err)
 	}
 	return all, nil
 }

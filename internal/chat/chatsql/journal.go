@@ -43,7 +43,7 @@ func (s *Store) Load(ctx context.Context, viewer ids.User, refs []chat.Ref) ([]*
 		events = make([]*chat.Event, 0, len(refs))
 		for _, ref := range refs {
 			e := at[ref.Pos]
-			if e == nil || e.Kind == chat.MessageAdded && e.Message.Deleted() {
+			if e == nil || e.Kind == chat.MessageAdded && e.Message.Deleted() || e.Settings != nil && e.Settings.User != viewer {
 				continue
 			}
 			// left is 0 for a member; of others only the end itself is theirs.
@@ -61,13 +61,15 @@ func (s *Store) Load(ctx context.Context, viewer ids.User, refs []chat.Ref) ([]*
 
 // load reads the events at the references, in any order.
 func load(ctx context.Context, q sqldb.Querier, refs []chat.Ref, found func(*chat.Event)) error {
-	var added, changed, receipts []any
+	var added, changed, receipts, settings []any
 	for _, r := range refs {
 		switch r.Kind {
 		case chat.MessageAdded:
 			added = append(added, r.Pos)
 		case chat.ReceiptChanged:
 			receipts = append(receipts, r.Pos)
+		case chat.SettingsChanged:
+			settings = append(settings, r.Pos)
 		case chat.MessageChanged, chat.MembershipChanged, chat.ConversationChanged:
 			changed = append(changed, r.Pos)
 		case chat.TypingChanged: // never stored
@@ -77,7 +79,7 @@ func load(ctx context.Context, q sqldb.Querier, refs []chat.Ref, found func(*cha
 		at   []any
 		read func(ctx context.Context, q sqldb.Querier, which string, args ...any) ([]*chat.Event, error)
 		pos  string
-	}{{added, addedEvents, "m.pos"}, {changed, changeEvents, "j.pos"}, {receipts, receiptEvents, "v.read_pos"}} {
+	}{{added, addedEvents, "m.pos"}, {changed, changeEvents, "j.pos"}, {receipts, receiptEvents, "v.read_pos"}, {settings, settingsEvents, "v.set_pos"}} {
 		for _, p := range parts(source.at) {
 			events, err := source.read(ctx, q, source.pos+` IN (`+p.list(1)+`)`, p...)
 			if err != nil {
@@ -141,6 +143,7 @@ func (s *Store) Read(ctx context.Context, after int64, limit int) ([]*chat.Event
 			{addedEvents, `m.pos > $1 ORDER BY m.pos LIMIT $2`},
 			{changeEvents, `j.pos > $1 ORDER BY j.pos LIMIT $2`},
 			{receiptEvents, `v.read_pos > $1 ORDER BY v.read_pos LIMIT $2`},
+			{settingsEvents, `v.set_pos > $1 ORDER BY v.set_pos LIMIT $2`},
 		} {
 			some, err := source.read(ctx, q, source.next, after, limit)
 			if err != nil {
@@ -252,8 +255,8 @@ func receiptEvents(ctx context.Context, q sqldb.Querier, which string, args ...a
 	return collect(ctx, q, func(r sqldb.Row) (*chat.Event, error) {
 		e := &chat.Event{Kind: chat.ReceiptChanged, Receipt: &chat.Receipt{}}
 		err := r.Scan(&e.Pos, &e.Conversation, &e.LastOrd,
-			&e.Receipt.User, &e.Receipt.ReadSeq, &e.Receipt.ReadOrd, &e.Receipt.DeliveredSeq)
+			&e.Receipt.User, &e.Receipt.ReadSeq, &e.Receipt.ReadOrd, &e.Receipt.DeliveredSeq, &e.Receipt.SeenSeq)
 		return e, err
-	}, `SELECT v.read_pos, v.conversation, v.read_top, v.user_id, v.read_seq, v.read_ord, v.delivered_seq
+	}, `SELECT v.read_pos, v.conversation, v.read_top, v.user_id, v.read_seq, v.read_ord, v.delivered_seq, v.seen_seq
 		FROM chat_member v WHERE v.read_pos > 0 AND `+which, args...)
 }

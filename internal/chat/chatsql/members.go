@@ -192,7 +192,7 @@ func (c *commit) changeMember(ctx context.Context, h *head, m chat.Membership, a
 	case m.Change.Ends():
 		h.memberCount--
 		_, err = c.tx.Exec(ctx,
-			`UPDATE chat_member SET left_pos = $1, read_pos = 0, read_top = 0 WHERE conversation = $2 AND user_id = $3`,
+			`UPDATE chat_member SET left_pos = $1, read_pos = 0, read_top = 0, set_pos = 0 WHERE conversation = $2 AND user_id = $3`,
 			event.Pos, h.id, m.User)
 	case m.Change == chat.Joined:
 		h.memberCount++
@@ -210,11 +210,12 @@ func (c *commit) changeMember(ctx context.Context, h *head, m chat.Membership, a
 // join puts a member in, reading from the newest message on.
 func (c *commit) join(ctx context.Context, h *head, m chat.Member) error {
 	err := c.tx.Later(ctx,
-		`INSERT INTO chat_member (conversation, user_id, role, joined_at, read_seq, read_ord, delivered_seq, read_pos, read_top)
-		VALUES ($1, $2, $3, $4, $5, $6, $5, 0, 0)
+		`INSERT INTO chat_member (conversation, user_id, role, joined_at, read_seq, read_ord, delivered_seq, joined_seq, read_pos, read_top)
+		VALUES ($1, $2, $3, $4, $5, $6, $5, $5, 0, 0)
 		ON CONFLICT (conversation, user_id) DO UPDATE SET role = excluded.role, joined_at = excluded.joined_at,
 			left_pos = NULL, read_seq = excluded.read_seq, read_ord = excluded.read_ord,
-			delivered_seq = excluded.delivered_seq, read_pos = 0, read_top = 0`,
+			delivered_seq = excluded.delivered_seq, joined_seq = excluded.joined_seq, read_pos = 0, read_top = 0,
+			seen_seq = 0, muted_until = NULL, pinned = 0, put_away = 0, notify = '', set_pos = 0`,
 		h.id, m.User, string(m.Role), micros(m.JoinedAt), h.lastSeq, h.lastOrd)
 	if err != nil {
 		return fmt.Errorf("put %s in: %w", m.User, err)

@@ -22,9 +22,9 @@ const walkChunk = 128
 func (s *Store) Missed(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]chat.Ref, error) {
 	var refs []chat.Ref
 	err := s.db.Snapshot(ctx, func(q sqldb.Querier) error {
-		w := walk{ctx: ctx, q: q, after: after, upTo: upTo, limit: limit}
+		w := walk{ctx: ctx, q: q, viewer: viewer, after: after, upTo: upTo, limit: limit}
 		moved, err := collect(ctx, q, scanMoved,
-			`SELECT c.id, c.active_pos, v.left_pos FROM chat_member v JOIN chat_conversation c ON c.id = v.conversation
+			`SELECT c.id, c.active_pos, v.left_pos, v.set_pos FROM chat_member v JOIN chat_conversation c ON c.id = v.conversation
 			WHERE v.user_id = $1 AND c.last_pos > $2 AND (v.left_pos IS NULL OR v.left_pos > $2)`, viewer, after)
 		if err != nil {
 			return err
@@ -49,10 +49,11 @@ type moved struct {
 	id        ids.Conversation
 	activePos int64
 	leftPos   sql.NullInt64 // of the viewer
+	setPos    int64         // of his newest settings
 }
 
 func scanMoved(r sqldb.Row) (m moved, err error) {
-	err = r.Scan(&m.id, &m.activePos, &m.leftPos)
+	err = r.Scan(&m.id, &m.activePos, &m.leftPos, &m.setPos)
 	return m, err
 }
 
@@ -60,6 +61,7 @@ func scanMoved(r sqldb.Row) (m moved, err error) {
 type walk struct {
 	ctx         context.Context //nolint:containedctx // Of one call, which is over when walk is.
 	q           sqldb.Querier
+	viewer      ids.User
 	after, upTo int64
 	limit       int
 	refs        []chat.Ref
@@ -68,6 +70,9 @@ type walk struct {
 func (w *walk) conversation(m moved) error {
 	if m.leftPos.Valid {
 		return w.find(scanChangeRef(m.id), `SELECT pos, rev, kind FROM chat_change WHERE pos = $1`, m.leftPos.Int64)
+	}
+	if err := w.take(chat.Ref{Pos: m.setPos, Kind: chat.SettingsChanged, Conversation: m.id, User: w.viewer}); err != nil {
+		return err
 	}
 	if m.activePos > w.after {
 		err := w.back(func(r sqldb.Row) (ref chat.Ref, place int64, err error) {

@@ -92,7 +92,8 @@ const conversationColumns = `c.id, c.kind, c.name, c.description, c.creator, c.c
 	c.last_seq, c.last_rev, c.last_ord, c.member_version, c.member_count, c.active_pos`
 
 // memberColumns are what scanMember reads, of chat_member v.
-const memberColumns = `v.conversation, v.user_id, v.role, v.joined_at, v.read_seq, v.read_ord, v.delivered_seq`
+const memberColumns = `v.conversation, v.user_id, v.role, v.joined_at, v.read_seq, v.read_ord, v.delivered_seq,
+	v.seen_seq, v.joined_seq, ` + settingsColumns
 
 func scanConversation(r sqldb.Row) (chat.Conversation, error) { return scanConversationAnd(r) }
 
@@ -110,22 +111,37 @@ func scanConversationAnd(r sqldb.Row, more ...any) (chat.Conversation, error) {
 	return c, err
 }
 
-func memberFields(m *chat.Member, joined *int64) []any {
-	return []any{&m.Conversation, &m.User, &m.Role, joined, &m.ReadSeq, &m.ReadOrd, &m.DeliveredSeq}
+// memberRow is what memberColumns are scanned into.
+type memberRow struct {
+	chat.Member
+
+	joined int64
+	settingsRow
 }
 
-func scanMember(r sqldb.Row) (m chat.Member, err error) {
-	var joined int64
-	err = r.Scan(memberFields(&m, &joined)...)
-	m.JoinedAt = instant(joined)
-	return m, err
+func (m *memberRow) fields() []any {
+	return append([]any{
+		&m.Conversation, &m.User, &m.Role, &m.joined, &m.ReadSeq, &m.ReadOrd, &m.DeliveredSeq, &m.SeenSeq, &m.JoinedSeq,
+	}, m.settingsRow.fields()...)
+}
+
+func (m *memberRow) member() chat.Member {
+	out := m.Member
+	out.JoinedAt, out.Settings = instant(m.joined), m.settings()
+	return out
+}
+
+func scanMember(r sqldb.Row) (chat.Member, error) {
+	var m memberRow
+	err := r.Scan(m.fields()...)
+	return m.member(), err
 }
 
 // scanView reads conversationColumns, then memberColumns.
 func scanView(r sqldb.Row) (v chat.View, err error) {
-	var joined int64
-	v.Conversation, err = scanConversationAnd(r, memberFields(&v.Viewer, &joined)...)
-	v.Viewer.JoinedAt = instant(joined)
+	var m memberRow
+	v.Conversation, err = scanConversationAnd(r, m.fields()...)
+	v.Viewer = m.member()
 	return v, err
 }
 

@@ -32,7 +32,7 @@ type Store struct {
 	bulk  bulk
 	words wordsIndex
 	sends *sqldb.Batcher[sending]
-	reads *sqldb.Batcher[reading]
+	moves *sqldb.Batcher[moving]
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
@@ -67,7 +67,7 @@ func New(db *sqldb.DB, cfg Config) *Store {
 	}
 	batch := cmp.Or(cfg.Batch, 256)
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)
-	s.reads = sqldb.NewBatcher(s.lane, batch, s.applyReads)
+	s.moves = sqldb.NewBatcher(s.lane, batch, s.applyMoves)
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
 	return s
 }

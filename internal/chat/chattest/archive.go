@@ -46,6 +46,7 @@ func Populate(t testing.TB, store chat.Store, seed uint64, steps int) *Populatio
 		p.MarkRead(t, p.Users[i+1], c.ID, 1)
 	}
 	p.Act(t, steps)
+	p.report(t)
 	last := p.Group(t, p.Users[6])
 	p.Rooms = append(p.Rooms, last.ID)
 	p.Send(t, last.ID, p.Users[6], "alone")
@@ -141,7 +142,19 @@ func (p *Population) questions(t testing.TB, viewer ids.User) []question {
 			slices.SortFunc(all, func(a, b chat.Standing) int { return a.Conversation.Compare(b.Conversation) })
 			return answer("standings", err, all)
 		},
-		func(s chat.Store) string { all, err := s.List(ctx, viewer, 0, 100); return answer("list", err, all) },
+		func(s chat.Store) string {
+			all, err := s.List(ctx, viewer, chat.Filter{}, 0, 100)
+			return answer("list", err, all)
+		},
+		func(s chat.Store) string {
+			away := true
+			all, err := s.List(ctx, viewer, chat.Filter{Archived: &away}, 0, 100)
+			return answer("put away", err, all)
+		},
+		func(s chat.Store) string {
+			all, err := s.ReportPage(ctx, "", ids.Report{}, 100)
+			return answer("reports", err, all)
+		},
 		func(s chat.Store) string {
 			all, err := s.Channels(ctx, viewer, chat.ChannelQuery{Words: []string{"bild", "bu"}, Limit: 10})
 			return answer("channels", err, all)

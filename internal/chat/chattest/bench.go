@@ -146,7 +146,7 @@ func (h *hall) views(b *testing.B) {
 
 func (h *hall) list(b *testing.B) {
 	h.each(b, func(int) error {
-		some, err := h.Store.List(b.Context(), h.members[0], 0, 50)
+		some, err := h.Store.List(b.Context(), h.members[0], chat.Filter{}, 0, 50)
 		return found(len(some), 50, err)
 	})
 }

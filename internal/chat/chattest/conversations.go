@@ -116,7 +116,7 @@ func (s suite) viewRights(t *testing.T) {
 		if len(views) != 0 || err != nil {
 			t.Fatal("a stranger sees", views, err)
 		}
-		views, err = s.Store.List(t.Context(), stranger, 0, 10)
+		views, err = s.Store.List(t.Context(), stranger, chat.Filter{}, 0, 10)
 		if len(views) != 0 || err != nil {
 			t.Fatal("a stranger lists", views, err)
 		}
@@ -166,7 +166,7 @@ func (s suite) list(t *testing.T) {
 	want = []ids.Conversation{want[4], want[2], want[6], want[5], want[3], want[1]}
 	var got []ids.Conversation
 	for before := int64(0); ; {
-		views, err := s.Store.List(t.Context(), u[0], before, 4)
+		views, err := s.Store.List(t.Context(), u[0], chat.Filter{}, before, 4)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func (f *script) act(t testing.TB) {
 	all = slices.DeleteFunc(all, func(m chat.Message) bool {
 		return m.Kind == chat.System || m.Deleted() || !slices.Contains(in, m.Sender)
 	})
-	switch n := f.rnd.IntN(13); {
+	switch n := f.rnd.IntN(17); {
 	case n < 5:
 		f.Send(t, id, pick(f.rnd, in), "text")
 	case n == 5 && len(all) > 0:
@@ -100,10 +100,16 @@ func (f *script) act(t testing.TB) {
 		if u := pick(f.rnd, in); u != owner {
 			f.Remove(t, id, owner, u)
 		}
-	case n == 10:
+	case n == 13:
 		f.Rename(t, id, owner, fmt.Sprintf("Room %d", f.rnd.IntN(1000)), pick(f.rnd, []string{"", "what for"}))
 	case n == 9:
 		f.SetRole(t, id, owner, pick(f.rnd, in), pick(f.rnd, []chat.Role{chat.Plain, chat.Admin}))
+	case n == 10 && f.View(t, owner, id).LastSeq > 0:
+		f.MarkUnread(t, pick(f.rnd, in), id, 1+f.rnd.Int64N(f.View(t, owner, id).LastSeq))
+	case n == 11:
+		f.MarkDelivered(t, pick(f.rnd, in), id, f.rnd.Int64N(f.View(t, owner, id).LastSeq+2))
+	case n == 12:
+		f.Set(t, pick(f.rnd, in), id, f.anySettings())
 	default:
 		f.MarkRead(t, pick(f.rnd, in), id, f.rnd.Int64N(f.View(t, owner, id).LastSeq+2))
 	}
@@ -153,14 +159,17 @@ func (r *room) fold(t *testing.T, e *chat.Event) {
 		r.foldMember(e)
 	case chat.ReceiptChanged:
 		m := r.members[e.Receipt.User]
-		if e.Receipt.ReadSeq > m.ReadSeq {
-			m.ReadSeq, m.ReadOrd, m.DeliveredSeq = e.Receipt.ReadSeq, e.Receipt.ReadOrd, e.Receipt.DeliveredSeq
-		}
+		m.ReadSeq, m.ReadOrd, m.DeliveredSeq = e.Receipt.ReadSeq, e.Receipt.ReadOrd, e.Receipt.DeliveredSeq
+		m.SeenSeq = e.Receipt.SeenSeq
 		r.members[e.Receipt.User] = m
 	case chat.ConversationChanged:
 		if e.About != nil {
 			r.about = *e.About
 		}
+	case chat.SettingsChanged:
+		m := r.members[e.Settings.User]
+		m.Settings = e.Settings.Settings
+		r.members[e.Settings.User] = m
 	case chat.TypingChanged:
 	}
 }
@@ -169,7 +178,7 @@ func (r *room) foldMember(e *chat.Event) {
 	m, user := r.members[e.Membership.User], e.Membership.User
 	switch e.Membership.Change {
 	case chat.Joined:
-		m = chat.Member{Conversation: e.Conversation, User: user, ReadSeq: r.seq, ReadOrd: r.ord, DeliveredSeq: r.seq}
+		m = chat.Member{Conversation: e.Conversation, User: user, ReadSeq: r.seq, ReadOrd: r.ord, DeliveredSeq: r.seq, JoinedSeq: r.seq}
 	case chat.Left, chat.Removed:
 		delete(r.members, user)
 		return
@@ -218,7 +227,7 @@ func (f *script) compareReplays(t *testing.T) {
 // due returns the events of a conversation that a viewer who was away must
 // get.
 func (f *script) due(viewer ids.User, id ids.Conversation, after int64) []*chat.Event {
-	newest := make(map[ids.User]int64)
+	newest, set := make(map[ids.User]int64), int64(0)
 	var end *chat.Event // of the viewer's membership
 	told := f.told.of(id)
 	r := f.folded[id]
@@ -226,10 +235,12 @@ func (f *script) due(viewer ids.User, id ids.Conversation, after int64) []*chat.
 		switch {
 		case e.Receipt != nil:
 			newest[e.Receipt.User] = e.Pos
+		case e.Settings != nil && e.Settings.User == viewer:
+			set = e.Pos
 		case e.Membership != nil && e.Membership.Change.Ends():
 			delete(newest, e.Membership.User)
 			if e.Membership.User == viewer {
-				end = e
+				end, set = e, 0
 			}
 		}
 	}
@@ -240,7 +251,7 @@ func (f *script) due(viewer ids.User, id ids.Conversation, after int64) []*chat.
 		return []*chat.Event{end}
 	}
 	return slices.DeleteFunc(told, func(e *chat.Event) bool {
-		if e.Pos <= after || e.Receipt != nil && newest[e.Receipt.User] != e.Pos {
+		if e.Pos <= after || e.Receipt != nil && newest[e.Receipt.User] != e.Pos || e.Settings != nil && e.Pos != set {
 			return true
 		}
 		if e.Kind != chat.MessageAdded {

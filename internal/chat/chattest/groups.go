@@ -248,7 +248,7 @@ func (s suite) joinOnce(t *testing.T) {
 	}
 	v := s.View(t, u[1], c.ID)
 	same(t, "member", v.Viewer, chat.Member{
-		Conversation: c.ID, User: u[1], Role: chat.Plain, JoinedAt: j.At, ReadSeq: 1, ReadOrd: 1, DeliveredSeq: 1,
+		Conversation: c.ID, User: u[1], Role: chat.Plain, JoinedAt: j.At, ReadSeq: 1, ReadOrd: 1, DeliveredSeq: 1, JoinedSeq: 1,
 	})
 	same(t, "count", v.MemberCount, 2)
 	told := s.told.of(c.ID)

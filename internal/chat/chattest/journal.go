@@ -89,6 +89,9 @@ func (s suite) replay(t *testing.T, viewer ids.User, after int64) []*chat.Event 
 		if e.Receipt != nil {
 			want.User = e.Receipt.User
 		}
+		if e.Settings != nil {
+			want.User = e.Settings.User
+		}
 		same(t, "reference", r, want)
 		if e.Pos <= last {
 			t.Fatalf("event at %d after one at %d", e.Pos, last)

@@ -91,7 +91,7 @@ func (s suite) pollPages(ctx context.Context, viewer ids.User, id ids.Conversati
 
 // pollJournal follows the journal while it grows and reads it again from the
 // start when it is done: what it was told first must have been all. Receipts
-// may be superseded meanwhile.
+// and settings may be superseded meanwhile.
 func (s suite) pollJournal(ctx context.Context) error {
 	var live []*chat.Event
 	follow := func(ctx context.Context, after, end int64) (int64, error) {
@@ -104,7 +104,7 @@ func (s suite) pollJournal(ctx context.Context) error {
 				return after, err
 			}
 			for _, e := range events {
-				if e.Kind != chat.ReceiptChanged {
+				if e.Kind != chat.ReceiptChanged && e.Kind != chat.SettingsChanged {
 					live = append(live, e)
 				}
 			}

@@ -71,7 +71,7 @@ func (s suite) tests() map[string]func(*testing.T) {
 	for _, tests := range []map[string]func(*testing.T){
 		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
 		s.aboutTests(), s.channelTests(), s.inviteTests(), s.revisionTests(), s.searchTests(), s.journalTests(), s.raceTests(),
-		s.foldTests(),
+		s.foldTests(), s.positionTests(), s.settingsTests(), s.reportTests(),
 	} {
 		maps.Copy(all, tests)
 	}
@@ -123,6 +123,7 @@ func (s suite) journalTellsAll(t *testing.T) {
 		t.Fatalf("%d events were told, the position is %d", len(told), last)
 	}
 	newest := make(map[ids.User]map[ids.Conversation]int64) // receipts
+	set := make(map[ids.User]map[ids.Conversation]int64)    // settings
 	for i, e := range told {
 		if e.Pos != int64(i+1) {
 			t.Fatalf("event %d was told with position %d", i+1, e.Pos)
@@ -133,12 +134,19 @@ func (s suite) journalTellsAll(t *testing.T) {
 				newest[e.Receipt.User] = make(map[ids.Conversation]int64)
 			}
 			newest[e.Receipt.User][e.Conversation] = e.Pos
+		case e.Kind == chat.SettingsChanged:
+			if set[e.Settings.User] == nil {
+				set[e.Settings.User] = make(map[ids.Conversation]int64)
+			}
+			set[e.Settings.User][e.Conversation] = e.Pos
 		case e.Kind == chat.MembershipChanged && e.Membership.Change.Ends():
 			delete(newest[e.Membership.User], e.Conversation)
+			delete(set[e.Membership.User], e.Conversation)
 		}
 	}
 	want := slices.DeleteFunc(told, func(e *chat.Event) bool {
-		return e.Kind == chat.ReceiptChanged && newest[e.Receipt.User][e.Conversation] != e.Pos
+		return e.Kind == chat.ReceiptChanged && newest[e.Receipt.User][e.Conversation] != e.Pos ||
+			e.Kind == chat.SettingsChanged && set[e.Settings.User][e.Conversation] != e.Pos
 	})
 	for _, limit := range []int{7, 1000} {
 		got := s.readAll(t, 0, limit)
@@ -192,6 +200,8 @@ func numbers(e *chat.Event) string {
 		if e.About != nil {
 			what = fmt.Sprint(*e.About)
 		}
+	case chat.SettingsChanged:
+		what = e.Settings.User.String()
 	case chat.TypingChanged:
 	}
 	return fmt.Sprintf("%d at %d: %s rev %d ord %d %s", e.Kind, e.Pos, e.Conversation, e.Rev, e.LastOrd, what)

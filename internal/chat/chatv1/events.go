@@ -19,10 +19,11 @@ const (
 	ConversationChangedName = "chat.conversation_changed.v1"
 	ReceiptChangedName      = "chat.receipt_changed.v1"
 	TypingChangedName       = "chat.typing_changed.v1"
+	SettingsChangedName     = "chat.settings_changed.v1"
 )
 
 // Change is what all events say. Rev numbers the changes of one conversation;
-// a receipt and a signal have none. LastOrd is the number of messages in the
+// a receipt, settings and a signal have none. LastOrd is the number of messages in the
 // conversation, without system messages, after the event.
 type Change struct {
 	ConversationID ids.Conversation `json:"conversationId"`
@@ -75,6 +76,22 @@ type ReceiptChanged struct {
 	ReadSeq      int64    `json:"readSeq"`
 	ReadOrd      int64    `json:"readOrd"`
 	DeliveredSeq int64    `json:"deliveredSeq"`
+	// SeenSeq is how far he had read when he marked something unread, which
+	// is his own to know: for others he has read that far.
+	SeenSeq int64 `json:"seenSeq,omitempty"`
+}
+
+// SettingsChanged says how a member wants to have the conversation from now
+// on. It is for nobody but him.
+type SettingsChanged struct {
+	Change
+
+	UserID     ids.User  `json:"userId"`
+	MutedUntil time.Time `json:"mutedUntil,omitzero"`
+	Pinned     bool      `json:"pinned"`
+	Archived   bool      `json:"archived"`
+	// Notify is MENTIONS or NONE; nothing stands for everything.
+	Notify string `json:"notify,omitempty"`
 }
 
 // TypingChanged is a signal, which is never stored and may be lost: somebody

@@ -45,6 +45,9 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{
 			Change: chatv1.Change{ConversationID: conv, LastOrd: 5}, UserID: user, ReadSeq: 6, ReadOrd: 5, DeliveredSeq: 6,
 		},
+		chatv1.SettingsChangedName: chatv1.SettingsChanged{
+			Change: chatv1.Change{ConversationID: conv}, UserID: user, MutedUntil: at, Pinned: true, Archived: true, Notify: "MENTIONS",
+		},
 		chatv1.TypingChangedName: chatv1.TypingChanged{
 			Change: chatv1.Change{ConversationID: conv}, UserID: user, Typing: true, Node: "n1",
 		},

@@ -44,6 +44,36 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return append(b, '"'), nil
 }
 
+// NullTime is a Time of an input, of which one can tell whether it was left
+// out or null.
+type NullTime struct {
+	value Time // zero for null
+	set   bool
+}
+
+// ImplementsGraphQLType ties the type to the scalar of its name.
+func (NullTime) ImplementsGraphQLType(name string) bool { return name == "Time" }
+
+// Nullable tells the library to hand over null as well.
+func (*NullTime) Nullable() {}
+
+// UnmarshalGraphQL reads null or a time.
+func (t *NullTime) UnmarshalGraphQL(input any) error {
+	t.set = true
+	if input == nil {
+		return nil
+	}
+	return t.value.UnmarshalGraphQL(input)
+}
+
+// Patch turns what was left out into nil, and null into the zero time.
+func (t NullTime) Patch() *time.Time {
+	if !t.set {
+		return nil
+	}
+	return &t.value.Time
+}
+
 // parseTime reads a time of the years 1 to 9999, so that it can be written
 // back.
 func parseTime(s string) (time.Time, error) {

@@ -16,12 +16,14 @@ type (
 	messageTag      struct{}
 	keyTag          struct{}
 	groupInviteTag  struct{}
+	reportTag       struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
 func (sessionTag) prefix() string      { return "ses_" }
 func (conversationTag) prefix() string { return "cnv_" }
 func (messageTag) prefix() string      { return "msg_" }
+func (reportTag) prefix() string       { return "rep_" }
 func (keyTag) prefix() string          { return "key_" }
 func (groupInviteTag) prefix() string  { return "giv_" }
 
@@ -39,6 +41,8 @@ type (
 	Key = ID[keyTag]
 	// GroupInvite names an invitation into a group or channel, not its code.
 	GroupInvite = ID[groupInviteTag]
+	// Report names a report of a message.
+	Report = ID[reportTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

@@ -110,3 +110,6 @@ func ParseKey(s string) (Key, bool) { return parse[keyTag](s) }
 
 // ParseGroupInvite reads an invitation's opaque form; false for anything else.
 func ParseGroupInvite(s string) (GroupInvite, bool) { return parse[groupInviteTag](s) }
+
+// ParseReport reads a report's opaque form; false for anything else.
+func ParseReport(s string) (Report, bool) { return parse[reportTag](s) }

@@ -2,7 +2,6 @@ package usergraph
 
 import (
 	"context"
-	"time"
 
 	"github.com/graph-gophers/graphql-go"
 
@@ -28,7 +27,7 @@ type updateProfileInput struct {
 	Bio             graphql.NullString
 	StatusText      graphql.NullString
 	StatusEmoji     graphql.NullString
-	StatusExpiresAt nullTime
+	StatusExpiresAt gqlx.NullTime
 	TimeZone        graphql.NullString
 	Locale          graphql.NullString
 }
@@ -44,7 +43,7 @@ func (m *Mutation) UpdateProfile(
 	in := args.Input
 	p, err := m.service.Update(ctx, viewer.User, user.Patch{
 		DisplayName: patch(in.DisplayName), Bio: patch(in.Bio), StatusText: patch(in.StatusText),
-		StatusEmoji: patch(in.StatusEmoji), StatusExpiresAt: in.StatusExpiresAt.patch(),
+		StatusEmoji: patch(in.StatusEmoji), StatusExpiresAt: in.StatusExpiresAt.Patch(),
 		TimeZone: patch(in.TimeZone), Locale: patch(in.Locale),
 	})
 	if err != nil {
@@ -66,31 +65,3 @@ type UpdateProfilePayload struct{ user *User }
 
 // User resolves UpdateProfilePayload.user.
 func (p *UpdateProfilePayload) User() *User { return p.user }
-
-// nullTime is a Time of which one can tell whether it was left out or null.
-type nullTime struct {
-	value gqlx.Time // zero for null
-	set   bool
-}
-
-// ImplementsGraphQLType ties the type to the scalar of its name.
-func (nullTime) ImplementsGraphQLType(name string) bool { return name == "Time" }
-
-// Nullable tells the library to hand over null as well.
-func (*nullTime) Nullable() {}
-
-// UnmarshalGraphQL reads null or a time.
-func (t *nullTime) UnmarshalGraphQL(input any) error {
-	t.set = true
-	if input == nil {
-		return nil
-	}
-	return t.value.UnmarshalGraphQL(input)
-}
-
-func (t nullTime) patch() *time.Time {
-	if !t.set {
-		return nil
-	}
-	return &t.value.Time
-}

@@ -18,6 +18,7 @@ type Fake struct {
 	mu       sync.Mutex
 	profiles map[ids.User]user.Profile
 	seen     map[ids.User]user.Sighting
+	settings map[ids.User]user.Settings
 	log      []bus.Envelope
 	reads    int
 }
@@ -26,7 +27,7 @@ var _ user.Store = (*Fake)(nil)
 
 // NewFake returns an empty store.
 func NewFake() *Fake {
-	return &Fake{profiles: make(map[ids.User]user.Profile), seen: make(map[ids.User]user.Sighting)}
+	return &Fake{profiles: make(map[ids.User]user.Profile), seen: make(map[ids.User]user.Sighting), settings: make(map[ids.User]user.Settings)}
 }
 
 // Create implements user.Store.

@@ -37,6 +37,16 @@ type PresenceChosen struct {
 	At     time.Time `json:"at"`
 }
 
+// SettingsChangedName is the name of SettingsChanged.
+const SettingsChangedName = "user.settings_changed.v1"
+
+// SettingsChanged says that somebody wants to have something otherwise. What it
+// is is not everybody's to know.
+type SettingsChanged struct {
+	UserID ids.User  `json:"userId"`
+	At     time.Time `json:"at"`
+}
+
 // PresenceReportedName is the name of PresenceReported.
 const PresenceReportedName = "user.presence_reported.v1"
 

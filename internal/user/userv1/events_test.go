@@ -25,6 +25,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
 	expires := at.Add(time.Hour)
 	golden(t, userv1.PresenceChosenName, userv1.PresenceChosen{UserID: id, At: at})
+	golden(t, userv1.SettingsChangedName, userv1.SettingsChanged{UserID: id, At: at})
 	golden(t, userv1.PresenceReportedName, userv1.PresenceReported{
 		Node: "NODE", Seq: 7, Beat: true, Whole: true, Alone: true, Left: true, Chosen: []ids.User{id},
 		People: []userv1.PersonPresent{{UserID: id, Status: "AWAY", IdleMS: 300_000}, {UserID: id}},
