@@ -30,6 +30,8 @@ type Archive interface {
 	// Journal returns all commits with a position after the one, by their
 	// positions. Superseded receipts are left out.
 	Journal(ctx context.Context, after int64) iter.Seq2[Entry, error]
+	// Files returns all files after the one, condemned ones too, by their ids.
+	Files(ctx context.Context, after ids.Attachment) iter.Seq2[ArchivedFile, error]
 }
 
 // MemberID names a member.
@@ -50,6 +52,13 @@ type ArchivedMember struct {
 	LeftPos, LeftRev int64 // of his leaving; 0 while he is in
 	ReadPos          int64 // of his newest receipt; 0 without one
 	ReadTop          int64 // the conversation's LastOrd then
+}
+
+// ArchivedFile is a file, perhaps a condemned one.
+type ArchivedFile struct {
+	File
+	Conversation ids.Conversation // of its message
+	CondemnedAt  time.Time        // zero: it is not
 }
 
 // Entry is a commit: what happened at one position, or at several that follow
@@ -109,6 +118,7 @@ const (
 	PartConversations = "conversations"
 	PartMembers       = "members"
 	PartJournal       = "journal"
+	PartFiles         = "files"
 )
 
 // ArchiveSum is what a part of an archive comes to.
@@ -150,6 +160,11 @@ func CompareArchives(ctx context.Context, a, b Archive, told func(part string, n
 		func() (ArchiveSum, error) {
 			return comparePart(PartJournal, a.Journal(ctx, 0), b.Journal(ctx, 0), told,
 				func(e Entry) string { return fmt.Sprintf("position %d", e.Pos) })
+		},
+		func() (ArchiveSum, error) {
+			var first ids.Attachment
+			return comparePart(PartFiles, a.Files(ctx, first), b.Files(ctx, first), told,
+				func(f ArchivedFile) string { return f.ID.String() })
 		},
 	} {
 		sum, err := compare()

@@ -84,6 +84,9 @@ func (s *Store) apply(ctx context.Context, of []*entry) error {
 	g, each := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.applyMembers(each, of) })
 	g.Go(func() error { return s.applyRevisions(each, of) })
+	if updates := fileUpdates(of); len(updates) > 0 {
+		g.Go(func() error { return s.applyFiles(each, updates) })
+	}
 	inOrder := len(made) > 0
 	for _, e := range of {
 		inOrder = inOrder || e.Edit != nil
@@ -190,9 +193,13 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 		} else {
 			set = append(set, is("edited", r.At))
 		}
+		change := bson.D{is("$set", set)}
+		if r.Delete {
+			change = append(change, is("$unset", bson.D{is("files", "")}))
+		}
 		updates = append(updates, mongo.NewUpdateOneModel().
 			SetFilter(bson.D{is("_id", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
-			SetUpdate(bson.D{is("$set", set)}))
+			SetUpdate(change))
 	}
 	if len(updates) == 0 {
 		return nil
@@ -205,7 +212,7 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 func (r *revision) onto(m, e *entry) {
 	m.Rev, m.Changed, m.Text = e.Rev, numbered(e.Room, e.Rev), r.Text
 	if r.Delete {
-		m.Deleted = r.At
+		m.Deleted, m.Files = r.At, nil
 	} else {
 		m.Edited = r.At
 	}

@@ -162,6 +162,7 @@ type commit struct {
 	heads    map[ids.Conversation]*head
 	members  map[memberID]*memberDocument // those asked for; nil: never was one
 	messages map[ids.Message]*entry
+	files    map[ids.Attachment]*fileDocument // those asked for that are there
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
@@ -173,6 +174,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	}
 	var messages []ids.Message
 	var members [][]byte
+	if err := s.loadFiles(ctx, c, jobs); err != nil {
+		return nil, err
+	}
 	for _, j := range jobs {
 		if !j.message.IsZero() {
 			messages = append(messages, j.message)
@@ -269,6 +273,9 @@ func (c *commit) took(e *entry) {
 			effect.onto(m)
 			c.members[id] = m
 		}
+	}
+	for i := range e.Files {
+		c.files[idOf[ids.Attachment](e.Files[i].ID)].Message = e.ID
 	}
 	if r := e.Revision; r != nil {
 		if m := c.messages[idOf[ids.Message](r.Message)]; m != nil {

@@ -18,6 +18,7 @@ type job struct {
 	room    ids.Conversation
 	members []memberID
 	message ids.Message
+	files   []ids.Attachment
 	key     []byte // of which there is one; nil for none
 
 	// plan returns the commit that the job is on what c knows; nil when there

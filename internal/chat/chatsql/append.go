@@ -59,6 +59,9 @@ func (p prior) again(hash []byte) (*chat.Message, error) {
 func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 	ctx := context.Background()
 	known := make(map[clientKey]prior)
+	if err := s.priorsOfFiles(ctx, tx, items, known); err != nil {
+		return err
+	}
 	fresh, err := s.place(ctx, tx, items, known, s.bulk.priors(items, known)...)
 	if err != nil || fresh {
 		return err
@@ -91,6 +94,7 @@ func (s *Store) place(
 	}
 	rows := make([]row, 0, len(items))
 	own := make(map[memberID]ownRead, len(items))
+	var claimed claims
 	for _, item := range items {
 		m := &item.Value.in
 		item.Value.out, item.Err = nil, nil
@@ -109,7 +113,18 @@ func (s *Store) place(
 				continue
 			}
 		}
+		var files []chat.Attachment
+		if len(m.Attachments) > 0 {
+			if files, err = c.claim(ctx, m, &claimed); err != nil {
+				if !errors.Is(err, chat.ErrAttachments) {
+					return false, err
+				}
+				item.Err = err
+				continue
+			}
+		}
 		out := c.add(h, m)
+		out.Attachments = files
 		r, err := rowOf(out, m.InputHash)
 		if err != nil {
 			return false, err
@@ -125,6 +140,9 @@ func (s *Store) place(
 		return true, nil
 	}
 	if fresh, err := c.insert(ctx, rows); err != nil || !fresh {
+		return false, err
+	}
+	if err := c.saveClaims(ctx, rows); err != nil {
 		return false, err
 	}
 	if err := s.bulk.saveReads(ctx, tx, own); err != nil {

@@ -38,15 +38,17 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 
 // Sizes returns how many there are of each part.
 func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
-	var conversations, members, journal int64
+	var conversations, members, journal, files int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP')
-			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &journal)
+			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0),
+		(SELECT count(*) FROM chat_file)`).Scan(&conversations, &members, &journal, &files)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return map[string]int64{
 		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartJournal: journal,
+		chat.PartFiles: files,
 	}, nil
 }
 

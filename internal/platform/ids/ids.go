@@ -15,6 +15,7 @@ type (
 	conversationTag struct{}
 	messageTag      struct{}
 	keyTag          struct{}
+	attachmentTag   struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -22,6 +23,7 @@ func (sessionTag) prefix() string      { return "ses_" }
 func (conversationTag) prefix() string { return "cnv_" }
 func (messageTag) prefix() string      { return "msg_" }
 func (keyTag) prefix() string          { return "key_" }
+func (attachmentTag) prefix() string   { return "att_" }
 
 // The identifiers, one type each.
 type (
@@ -35,6 +37,8 @@ type (
 	Message = ID[messageTag]
 	// Key names a signing key.
 	Key = ID[keyTag]
+	// Attachment names an uploaded file, sent or not.
+	Attachment = ID[attachmentTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

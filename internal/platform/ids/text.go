@@ -107,3 +107,6 @@ func ParseMessage(s string) (Message, bool) { return parse[messageTag](s) }
 
 // ParseKey reads a key's opaque form; false for anything else.
 func ParseKey(s string) (Key, bool) { return parse[keyTag](s) }
+
+// ParseAttachment reads an attachment's opaque form; false for anything else.
+func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](s) }
