@@ -42,7 +42,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadAttachments,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -61,6 +61,7 @@ type wanted struct {
 	conversations []ids.Conversation
 	messages      []ids.Message
 	sessions      []ids.Session
+	attachments   []ids.Attachment
 }
 
 // add sorts an id in; what is no id names nothing.
@@ -73,6 +74,8 @@ func (w *wanted) add(id string) {
 		w.messages = append(w.messages, v)
 	} else if v, ok := ids.ParseSession(id); ok {
 		w.sessions = append(w.sessions, v)
+	} else if v, ok := ids.ParseAttachment(id); ok {
+		w.attachments = append(w.attachments, v)
 	}
 }
 
@@ -111,6 +114,17 @@ func (g *graph) loadMessages(ctx context.Context, w wanted, found func(object)) 
 	return err
 }
 
+func (g *graph) loadAttachments(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.attachments) == 0 {
+		return nil
+	}
+	got, err := g.chat.AttachmentsByID(ctx, w.attachments)
+	for _, a := range got {
+		found(a)
+	}
+	return err
+}
+
 // loadSessions reads one by one: nobody has a use for many.
 func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) error {
 	for _, id := range w.sessions {
@@ -144,3 +158,8 @@ func (n *Node) ToMessage() (*chatgraph.Message, bool) { return is[*chatgraph.Mes
 
 // ToSession tells whether it is a session.
 func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }
+
+// ToAttachment tells whether it is a file.
+func (n *Node) ToAttachment() (*chatgraph.Attachment, bool) {
+	return is[*chatgraph.Attachment](n.object)
+}

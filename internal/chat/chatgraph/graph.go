@@ -46,6 +46,7 @@ type Service interface {
 	writer
 	signals
 	streams
+	files
 }
 
 // People finds the nodes of users.
@@ -64,6 +65,7 @@ type Deps struct {
 	Chat   Service
 	People People
 	Sealer *page.Sealer // of list cursors
+	Links  Links
 }
 
 // Graph resolves chat's part of the schema. It is safe for concurrent use.

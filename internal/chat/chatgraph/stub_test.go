@@ -304,3 +304,16 @@ func (s *stub) TransferOwnership(_ context.Context, _ ids.User, conv ids.Convers
 	s.about = user
 	return s.view(conv)
 }
+
+func (s *stub) Attachments(_ context.Context, _ ids.User, of []ids.Attachment) ([]chat.Attachment, error) {
+	s.count("Attachments")
+	var found []chat.Attachment
+	for _, m := range s.messages {
+		for _, a := range m.Attachments {
+			if slices.Contains(of, a.ID) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found, nil
+}

@@ -113,15 +113,12 @@ func (s *Store) place(
 				continue
 			}
 		}
-		var files []chat.Attachment
-		if len(m.Attachments) > 0 {
-			if files, err = c.claim(ctx, m, &claimed); err != nil {
-				if !errors.Is(err, chat.ErrAttachments) {
-					return false, err
-				}
-				item.Err = err
-				continue
-			}
+		files, refused, err := c.claim(ctx, m, &claimed)
+		if err != nil {
+			return false, err
+		}
+		if item.Err = refused; refused != nil {
+			continue
 		}
 		out := c.add(h, m)
 		out.Attachments = files

@@ -30,9 +30,12 @@ func (s *Store) priorsOfFiles(ctx context.Context, tx *sqldb.Tx, items []*sqldb.
 	return priors(ctx, tx, some, known)
 }
 
-// claim returns what a message will tell of its files; chat.ErrAttachments when
-// one of them cannot be its own.
-func (c *commit) claim(ctx context.Context, m *chat.NewMessage, taken *claims) ([]chat.Attachment, error) {
+// claim returns what a message will tell of its files; refused is
+// chat.ErrAttachments when one of them cannot be its own.
+func (c *commit) claim(ctx context.Context, m *chat.NewMessage, taken *claims) (all []chat.Attachment, refused, err error) {
+	if len(m.Attachments) == 0 {
+		return nil, nil, nil
+	}
 	args := []any{m.Sender.Bytes()}
 	for _, id := range m.Attachments {
 		args = append(args, id.Bytes())
@@ -41,17 +44,17 @@ func (c *commit) claim(ctx context.Context, m *chat.NewMessage, taken *claims) (
 		WHERE f.uploader = $1 AND f.id IN (`+placeholders(2, len(m.Attachments))+`)
 			AND f.message IS NULL AND f.condemned_at IS NULL AND f.content_type IS NOT NULL`+c.s.bulk.lock(), args...)
 	if err != nil {
-		return nil, fmt.Errorf("read attachments: %w", err)
+		return nil, nil, fmt.Errorf("read attachments: %w", err)
 	}
 	by := make(map[ids.Attachment]chat.Attachment, len(found))
 	for _, f := range found {
 		by[f.ID] = f.Attachment
 	}
-	all := make([]chat.Attachment, len(m.Attachments))
+	all = make([]chat.Attachment, len(m.Attachments))
 	for i, id := range m.Attachments {
 		a, ok := by[id]
 		if !ok || (*taken)[id] {
-			return nil, chat.ErrAttachments
+			return nil, chat.ErrAttachments, nil
 		}
 		all[i] = a
 	}
@@ -61,7 +64,7 @@ func (c *commit) claim(ctx context.Context, m *chat.NewMessage, taken *claims) (
 	for _, id := range m.Attachments {
 		(*taken)[id] = true
 	}
-	return all, nil
+	return all, nil, nil
 }
 
 // saveClaims writes what claim has promised.
