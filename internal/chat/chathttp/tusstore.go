@@ -120,10 +120,10 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 
 // WriteChunk implements handler.Upload.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
-	if u.file.Complete {
-		return 0, handler.ErrMismatchOffset
+	if u.file.Complete { // it is empty
+		return 0, nil
 	}
-	n, err := u.Upload.WriteChunk(ctx, offset, src)
+	n, err := u.Upload.WriteChunk(ctx, offset, &capped{src, u.s.f.cfg.MaxSize - offset})
 	return n, u.s.f.told(ctx, full(err))
 }
 
@@ -184,4 +184,24 @@ func full(err error) error {
 		return errors.Join(errs.ErrUnavailable, err)
 	}
 	return err
+}
+
+// capped is a part of an upload of which no more than some bytes are taken.
+// tusd takes as many as Content-Length says while an upload's length is not
+// known.
+type capped struct {
+	io.Reader
+	left int64
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		if n, err := c.Reader.Read(p[:min(len(p), 1)]); n == 0 {
+			return 0, err
+		}
+		return 0, handler.ErrMaxSizeExceeded
+	}
+	n, err := c.Reader.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
 }

@@ -60,6 +60,11 @@ func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	if r.Method == http.MethodPost || r.Method == http.MethodPatch {
+		if r.ContentLength > f.cfg.MaxSize {
+			w.Header().Set("Connection", "close") // rather than reading it
+			f.fail(w, r, chat.ErrFileSize)
+			return
+		}
 		done, ok := f.parts.begin(who, f.cfg.AtOnce)
 		if !ok {
 			f.fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(time.Second)))
