@@ -2,6 +2,7 @@ package chatblob
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,11 +18,11 @@ var errDamaged = errors.New("chatblob: not a whole image")
 type stripper func(w io.Writer, r io.Reader) error
 
 var strippers = map[string]stripper{ //nolint:gochecknoglobals // A table.
-	"image/jpeg":             stripJPEG,
-	"image/png":              stripPNG,
-	"image/vnd.mozilla.apng": stripPNG,
-	"image/webp":             stripWebP,
-	"image/gif":              func(w io.Writer, r io.Reader) error { _, err := io.Copy(w, r); return err },
+	"image/jpeg": stripJPEG,
+	"image/png":  stripPNG,
+	"image/apng": stripPNG,
+	"image/webp": stripWebP,
+	"image/gif":  func(w io.Writer, r io.Reader) error { _, err := io.Copy(w, r); return err },
 }
 
 // damaged makes the end of the file in the wrong place errDamaged.
@@ -61,9 +62,12 @@ func stripJPEG(w io.Writer, r io.Reader) error {
 	if _, err := w.Write(mark[:]); err != nil {
 		return err
 	}
-	turned := false
+	turned, pending := false, byte(0)
 	for {
-		m, err := nextMarker(in)
+		m, err := pending, error(nil)
+		if pending = 0; m == 0 {
+			m, err = nextMarker(in)
+		}
 		if err != nil {
 			return err
 		}
@@ -91,14 +95,14 @@ func stripJPEG(w io.Writer, r io.Reader) error {
 			}
 		}
 		if m == jpegSOS {
-			err := copyScan(w, in)
+			next, err := copyScan(w, in)
 			if errors.Is(err, io.EOF) { // cut off, but there is something to see
-				_, err = w.Write([]byte{0xff, jpegEOI})
-				return err
+				next, err = jpegEOI, nil
 			}
 			if err != nil {
 				return err
 			}
+			pending = next
 		}
 	}
 }
@@ -162,25 +166,37 @@ func jpegSegment(m byte, segment []byte, turned *bool) []byte {
 	return nil
 }
 
-// copyScan copies entropy-coded data up to the next marker, which stays; io.EOF
-// where there is none.
-func copyScan(w io.Writer, in *bufio.Reader) error {
+// copyScan copies entropy-coded data up to the next marker, which it returns;
+// io.EOF where there is none.
+func copyScan(w io.Writer, in *bufio.Reader) (marker byte, err error) {
 	for {
-		b, err := in.ReadByte()
+		data, err := in.ReadSlice(0xff)
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = nil
+		}
 		if err != nil {
-			return err
+			_, _ = w.Write(data)
+			return 0, err
 		}
-		if b == 0xff {
-			next, err := in.Peek(1)
-			if err != nil {
-				return err
-			}
-			if m := next[0]; m != 0 && m != 0xff && (m < jpegRST0 || m > jpegRST7) {
-				return in.UnreadByte()
-			}
+		data = bytes.TrimSuffix(data, []byte{0xff})
+		if _, err := w.Write(data); err != nil {
+			return 0, err
 		}
-		if err := w.(io.ByteWriter).WriteByte(b); err != nil {
-			return err
+		if len(data) == in.Size() { // as much as there is room for, without one
+			continue
+		}
+		m, err := in.ReadByte()
+		for err == nil && m == 0xff {
+			m, err = in.ReadByte()
+		}
+		if err != nil {
+			return 0, err
+		}
+		if m != 0 && (m < jpegRST0 || m > jpegRST7) {
+			return m, nil
+		}
+		if _, err := w.Write([]byte{0xff, m}); err != nil {
+			return 0, err
 		}
 	}
 }
