@@ -92,7 +92,7 @@ func TestWhatCannotBeMovedIsRefusedInOneLineAndNotTouched(t *testing.T) {
 func makeWithoutChat(t testing.TB, dir string) {
 	t.Helper()
 	does(t, "migrate", "--data-dir", dir)
-	for _, table := range []string{"chat_change", "chat_message", "chat_member", "chat_conversation", "chat_position", "chat_migrations"} {
+	for _, table := range []string{"chat_file", "chat_change", "chat_message", "chat_member", "chat_conversation", "chat_position", "chat_migrations"} {
 		alter(t, sqldb.Config{Path: filepath.Join(dir, databaseFile)}, "DROP TABLE "+table)
 	}
 }

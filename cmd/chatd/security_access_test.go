@@ -18,10 +18,12 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"user"}
 	case "replyToId":
 		return []string{"message"}
+	case "attachmentIds":
+		return []string{"attachment"}
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session"}
+			return []string{"conversation", "message", "session", "attachment"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -40,6 +42,7 @@ type somewhere map[string]string // kind to id
 var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
 	"session": "ses_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
+	"attachment": "att_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -97,6 +100,10 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 		return m
 	}
 	foreign := somewhere{"conversation": room, "message": mustSend(ada, room, "canary of ada").ID, "session": p.session(t, ada)}
+	foreign["attachment"] = p.upload(t, ada, "canary", []byte("canary"))
+	if _, err := p.sendFiles(t, ada, room, "canary with a file", "", foreign["attachment"]); err != nil {
+		t.Fatal(err)
+	}
 	dans := mustSend(dan, room, "canary of dan").ID
 	if err := p.gql(t.Context(), dan.token, `mutation($c: ID!) { leaveConversation(input: {conversationId: $c}) { ok } }`, vars("c", room), nil); err != nil {
 		t.Fatal(err)
@@ -108,6 +115,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	for _, who := range []person{cyd, dan} {
 		own := somewhere{"conversation": p.group(t, who), "session": p.session(t, who), "user": bob.id}
 		own["message"] = mustSend(who, own["conversation"], "own").ID
+		own["attachment"] = p.upload(t, who, "own", []byte("own"))
 		value := ownValues(own)
 		conn := p.dial(t, who)
 		compare := func(op operation, l leaf, kind, id string) {
@@ -124,7 +132,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 			switch {
 			case op.field == "node" || op.field == "nodes":
 				want = "null"
-			case l.path[len(l.path)-1] == "replyToId":
+			case l.path[len(l.path)-1] == "replyToId", kind == "attachment":
 				want = "BAD_USER_INPUT"
 			}
 			if !strings.Contains(a, want) {

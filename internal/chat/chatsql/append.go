@@ -139,9 +139,6 @@ func (s *Store) place(
 	if fresh, err := c.insert(ctx, rows); err != nil || !fresh {
 		return false, err
 	}
-	if err := c.saveClaims(ctx, rows); err != nil {
-		return false, err
-	}
 	if err := s.bulk.saveReads(ctx, tx, own); err != nil {
 		return false, fmt.Errorf("move the senders' read positions: %w", err)
 	}
@@ -212,7 +209,7 @@ func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
 		return false, fmt.Errorf("insert messages: %w", err)
 	}
 	if written == int64(len(rows)) {
-		return true, nil
+		return true, c.saveClaims(ctx, rows)
 	}
 	if _, err := c.tx.Exec(ctx, `DELETE FROM chat_message WHERE pos > $1`, c.first); err != nil {
 		return false, fmt.Errorf("take messages back: %w", err)
