@@ -39,7 +39,7 @@ type Store struct {
 var _ chat.Blobs = (*Store)(nil)
 
 // Programs are the types that the system itself would run.
-var Programs = []string{ //nolint:gochecknoglobals // A table.
+var Programs = []string{
 	"application/vnd.microsoft.portable-executable", "application/x-elf", "application/x-executable", "application/x-sharedlib",
 	"application/x-mach-binary", "application/x-ms-installer", "application/x-ms-shortcut",
 }

@@ -17,7 +17,7 @@ var errDamaged = errors.New("chatblob: not a whole image")
 // What is not built as its format says is errDamaged.
 type stripper func(w io.Writer, r io.Reader) error
 
-var strippers = map[string]stripper{ //nolint:gochecknoglobals // A table.
+var strippers = map[string]stripper{
 	"image/jpeg": stripJPEG,
 	"image/png":  stripPNG,
 	"image/apng": stripPNG,
@@ -247,7 +247,7 @@ func exifOf(o uint16) []byte {
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
 // pngTold are the chunks that tell of more than the picture.
-var pngTold = map[string]bool{"eXIf": true, "tEXt": true, "zTXt": true, "iTXt": true, "tIME": true} //nolint:gochecknoglobals // A table.
+var pngTold = map[string]bool{"eXIf": true, "tEXt": true, "zTXt": true, "iTXt": true, "tIME": true}
 
 // stripPNG leaves out Exif, texts (XMP is one), the time, chunks of other
 // programs, and what follows the end.

@@ -19,7 +19,7 @@ func picture(w, h int) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
 		for x := range w {
-			img.SetRGBA(x, y, color.RGBA{uint8(2 * x), uint8(3 * y), uint8(x * y), 255}) //nolint:gosec // A pattern.
+			img.SetRGBA(x, y, color.RGBA{uint8(2 * x), uint8(3 * y), uint8(x * y), 255})
 		}
 	}
 	return img
@@ -36,7 +36,7 @@ func jpegOf(t testing.TB, img image.Image) []byte {
 
 func segment(m byte, data string) []byte {
 	b := []byte{0xff, m}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(data)+2)) //nolint:gosec // Short.
+	b = binary.BigEndian.AppendUint16(b, uint16(len(data)+2))
 	return append(b, data...)
 }
 
@@ -116,8 +116,8 @@ func TestAJPEGLosesWhereItWasMadeAndKeepsThePicture(t *testing.T) {
 			if n := bytes.Count(out, []byte("Exif\x00\x00")); n != 1 || len(out) > len(plain)+len(profile)+100 {
 				t.Errorf("%d Exif segments, %d bytes of %d", n, len(out), len(plain))
 			}
-			at := bytes.Index(out, []byte("Exif\x00\x00"))
-			if o := orientation(out[at+6:]); o != 6 {
+			_, tiff, _ := bytes.Cut(out, []byte("Exif\x00\x00"))
+			if o := orientation(tiff); o != 6 {
 				t.Errorf("it lies as %d", o)
 			}
 			samePicture(t, plain, out)
@@ -141,7 +141,7 @@ func TestAJPEGLosesWhereItWasMadeAndKeepsThePicture(t *testing.T) {
 }
 
 func chunk(kind, data string) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(len(data))) //nolint:gosec // Short.
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
 	b = append(append(b, kind...), data...)
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
@@ -173,11 +173,11 @@ var webp = []byte("VP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\
 
 func riff(chunks ...[]byte) []byte {
 	all := append([]byte("WEBP"), bytes.Join(chunks, nil)...)
-	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(all))), all...) //nolint:gosec // Short.
+	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(all))), all...)
 }
 
 func riffChunk(kind, data string) []byte {
-	b := binary.LittleEndian.AppendUint32([]byte(kind), uint32(len(data))) //nolint:gosec // Short.
+	b := binary.LittleEndian.AppendUint32([]byte(kind), uint32(len(data)))
 	b = append(b, data...)
 	if len(data)%2 == 1 {
 		b = append(b, 0)

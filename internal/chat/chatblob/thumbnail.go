@@ -34,7 +34,7 @@ func (s *Store) thumbnail(ctx context.Context, path string) (shown, error) {
 	defer f.Close() //nolint:errcheck // Only read.
 	cfg, format, err := image.DecodeConfig(bufio.NewReader(f))
 	if err != nil || cfg.Width < 1 || cfg.Height < 1 {
-		return shown{}, nil //nolint:nilerr // It is whole as far as stripping goes; nobody need be able to show it.
+		return shown{}, nil // It is whole as far as stripping goes; nobody need be able to show it.
 	}
 	turn, err := turnOf(f, format)
 	if err != nil {

@@ -16,13 +16,13 @@ import (
 )
 
 // shownInline are the types that browsers show without running anything.
-var shownInline = map[string]bool{ //nolint:gochecknoglobals // A table.
+var shownInline = map[string]bool{
 	"image/png": true, "image/apng": true, "image/jpeg": true, "image/gif": true, "image/webp": true,
 }
 
 // served are the types that are told to browsers; what is none of them is
 // bytes, so that none takes it for a page or a script.
-var served = []string{ //nolint:gochecknoglobals // A table.
+var served = []string{
 	"image/png", "image/apng", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/heic", "image/heif",
 	"audio/", "video/", "application/pdf", "application/zip", "application/gzip", "text/plain", "application/vnd.openxmlformats-officedocument.",
 	"application/vnd.oasis.opendocument.",

@@ -54,7 +54,7 @@ func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
 		f.uploads.ServeHTTP(w, r)
 		return
 	}
-	who, err := f.caller(r.Context())
+	who, err := f.caller(r.Context()) //nolint:contextcheck // It is the request's, cloned.
 	if err != nil {
 		f.fail(w, r, err)
 		return
