@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/filestore"
@@ -49,7 +50,9 @@ func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
 	r = r.Clone(r.Context())
 	r.URL = &url.URL{Path: "/" + id}
 	r.Header.Del("X-HTTP-Method-Override")
-	w = &tusWriter{ResponseWriter: w}
+	guarded := &tusWriter{ResponseWriter: w}
+	defer guarded.end()
+	w = guarded
 	if r.Method == http.MethodOptions {
 		f.uploads.ServeHTTP(w, r)
 		return
@@ -90,15 +93,56 @@ func (f *Face) upload(w http.ResponseWriter, r *http.Request) {
 }
 
 // tusWriter makes a Location relative to the server: what a request says its
-// host is need not be so.
-type tusWriter struct{ http.ResponseWriter }
+// host is need not be so. And it keeps tusd from setting deadlines when they are
+// another request's: it interrupts one that is in another's way by a deadline
+// that is over, perhaps when that has just been answered. A connection whose
+// request was interrupted is of no use for a further one.
+type tusWriter struct {
+	http.ResponseWriter
+
+	mu          sync.Mutex
+	answered    bool
+	interrupted bool
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (w *tusWriter) WriteHeader(status int) {
 	if at := w.Header().Get("Location"); at != "" {
 		w.Header().Set("Location", Path+path.Base(at))
 	}
+	if w.end() {
+		w.Header().Set("Connection", "close")
+	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// end says that no deadline may be set any more, and whether one is over.
+func (w *tusWriter) end() (interrupted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answered = true
+	return w.interrupted
+}
+
+// SetReadDeadline is called by http.ResponseController.
+func (w *tusWriter) SetReadDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answered {
+		return nil
+	}
+	w.interrupted = w.interrupted || !t.After(time.Now())
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(t)
+}
+
+// SetWriteDeadline is called by http.ResponseController.
+func (w *tusWriter) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.answered {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).SetWriteDeadline(t)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
