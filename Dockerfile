@@ -14,7 +14,7 @@ COPY internal internal
 COPY migrations migrations
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/chatd ./cmd/chatd
 # The directory is copied as what is in another, so that its owner goes along.
-RUN mkdir -p -m 0700 /out/owned/data
+RUN mkdir -p -m 0700 /out/owned/data /out/owned/files
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

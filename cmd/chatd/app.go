@@ -149,8 +149,13 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	if kafka, ok := a.bus.(*kafkabus.Bus); ok {
 		a.health.AddOptional("kafka", func(context.Context) error { return kafka.Healthy() })
 	}
+	files, err := newFiles(a.cfg, a.stores, a.contexts, a.log)
+	if err != nil {
+		return err
+	}
 	f := &face{
-		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
+		files: files,
+		cfg:   a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
 		present: a.contexts.present, limiter: limiter, health: a.health, registry: registry, log: a.log,
 	}
 	a.listen(f.handlers())
@@ -213,6 +218,9 @@ func (a *app) run(ctx context.Context) error {
 		)
 	}
 	g.Add(a.relays...)
+	if a.stores.files != nil {
+		g.Add(sweeper(a.stores, a.contexts.chat, a.log))
+	}
 	g.Add(
 		lifecycle.Part{Name: "graphql", Stop: func(context.Context) error { a.engine.Close(); return nil }},
 		lifecycle.Part{Name: "sockets", Stop: a.sockets.Drain, Limit: drainLimit},

@@ -56,6 +56,10 @@ var owners = map[string][]string{
 	"github.com/compose-spec/compose-go":  {"tests"},
 	"go.yaml.in/yaml":                     {"tests"},
 	"github.com/Shopify/toxiproxy":        {"tests"},
+	"github.com/tus/tusd":                 {"*http"},
+	"golang.org/x/exp/slog":               {"chat/chathttp"}, // of tusd's configuration
+	"github.com/gabriel-vasile/mimetype":  {"*blob"},
+	"golang.org/x/image":                  {"*blob"},
 	"github.com/rs/zerolog":               {"any"},
 	"github.com/hashicorp/golang-lru":     {"any"},
 	"golang.org/x/sync":                   {"any"},

@@ -322,14 +322,12 @@ func TestABackupOutlivesTheServer(t *testing.T) {
 // makePrivate takes a copy by hand from others' eyes.
 func makePrivate(t testing.TB, dir string) {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = os.Chmod(dir, 0o700)
-	for _, e := range entries {
-		err = errors.Join(err, os.Chmod(filepath.Join(dir, e.Name()), 0o600))
-	}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return errors.Join(err, os.Chmod(path, 0o600))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,8 @@ var decoders = map[string]decoder{
 	"brokers":   decodeBrokers,
 	"secret":    textDecoder(func(string) error { return nil }),
 	"prefix":    textDecoder(checkPrefix),
+	"folder":    textDecoder(checkDirectory),
+	"types":     decodeTypes,
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
 	"count":     decodeCount,
@@ -181,6 +183,21 @@ func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 	return nil
 }
 
+func decodeTypes(_ *kong.Value, raw string, target reflect.Value) error {
+	var types []string
+	for _, name := range fields(raw) {
+		if name == "none" && len(fields(raw)) == 1 {
+			break
+		}
+		if kind, rest, ok := strings.Cut(name, "/"); !ok || kind == "" || rest == "" || strings.ContainsAny(name, "*;") {
+			return fmt.Errorf("%q is no type of file; write application/zip, several with commas, or none", name)
+		}
+		types = append(types, name)
+	}
+	target.Set(reflect.ValueOf(types))
+	return nil
+}
+
 // fields splits a list at its commas; spaces and empty entries fall away.
 func fields(raw string) []string {
 	return strings.FieldsFunc(raw, func(r rune) bool { return r == ',' || r == ' ' })
@@ -214,13 +231,15 @@ func decodeWithin[T int | time.Duration](v *kong.Value, raw string, parse func(s
 	return nil
 }
 
-// parseBytes reads 65536, 64KiB or 1MiB.
+// parseBytes reads 65536, 64KiB, 1MiB or 1GiB.
 func parseBytes(raw string) (int, error) {
 	unit := 1
 	if s, ok := strings.CutSuffix(raw, "KiB"); ok {
 		raw, unit = s, 1<<10
 	} else if s, ok := strings.CutSuffix(raw, "MiB"); ok {
 		raw, unit = s, 1<<20
+	} else if s, ok := strings.CutSuffix(raw, "GiB"); ok {
+		raw, unit = s, 1<<30
 	}
 	n, err := strconv.ParseInt(raw, 10, 32)
 	return int(n) * unit, err

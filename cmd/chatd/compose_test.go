@@ -255,7 +255,11 @@ func TestComposeFitsWhatChatdServes(t *testing.T) {
 			if entry := readDockerfile(t).entrypoint; !slices.Equal(s.HealthCheck.Test, append([]string{"CMD"}, append(entry, "healthcheck")...)) {
 				t.Errorf("%s: its health is asked by %v", name, s.HealthCheck.Test)
 			}
-			if len(s.Volumes) != 1 || s.Volumes[0].Target != env["CHATD_DATA_DIR"] || s.Volumes[0].Type != types.VolumeTypeVolume {
+			places := 1 // and that of the files, where there are several nodes
+			if env["CHATD_FILES_DIR"] != "" {
+				places = 2
+			}
+			if len(s.Volumes) != places || s.Volumes[0].Target != env["CHATD_DATA_DIR"] || s.Volumes[0].Type != types.VolumeTypeVolume {
 				t.Errorf("%s keeps %s in %v", name, env["CHATD_DATA_DIR"], s.Volumes)
 			}
 			for _, port := range s.Ports {
@@ -275,10 +279,20 @@ func TestComposeFitsWhatChatdServes(t *testing.T) {
 	volumes := map[string]string{}
 	for name, s := range p.Services {
 		for _, v := range s.Volumes {
-			if other := volumes[v.Source]; v.Type == types.VolumeTypeVolume && other != "" {
+			if other := volumes[v.Source]; v.Type == types.VolumeTypeVolume && other != "" && v.Source != "files" {
 				t.Errorf("%s and %s share the volume %s", name, other, v.Source)
 			}
 			volumes[v.Source] = name
+		}
+	}
+	for name, s := range chatds(t, p) {
+		dir := environ(t, s)["CHATD_FILES_DIR"]
+		if environ(t, s)["CHATD_KAFKA_BROKERS"] == "" {
+			continue // alone
+		}
+		if dir == "" || !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Source == "files" && v.Target == dir }) ||
+			!strings.Contains(inRoot(t, "Dockerfile"), "/out/owned"+dir) {
+			t.Errorf("%s keeps files in %q, which the nodes do not share or may not write", name, dir)
 		}
 	}
 }

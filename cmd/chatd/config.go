@@ -19,6 +19,7 @@ type Config struct {
 	Data     DataConfig     `embed:"" group:"Data"`
 	Bus      BusConfig      `embed:"" group:"Bus"`
 	Accounts AccountsConfig `embed:"" group:"Accounts"`
+	Files    FilesConfig    `embed:"" group:"Files"`
 	GraphQL  GraphQLConfig  `embed:"" group:"GraphQL"`
 	Limits   LimitsConfig   `embed:"" group:"Limits"`
 	Log      LogConfig      `embed:"" group:"Log"`
@@ -68,6 +69,18 @@ type BusConfig struct {
 // AccountsConfig is who may get an account.
 type AccountsConfig struct {
 	Registration string `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
+}
+
+// FilesConfig is where files of messages lie and how much of them there may be.
+type FilesConfig struct {
+	Dir          string        `name:"files-dir" type:"folder" placeholder:"DIR" help:"Directory of uploaded files; files in the data directory when nothing is said. Several nodes need one that they share."`
+	MaxFile      int           `name:"max-file" type:"bytes" min:"1KiB" max:"2GiB" default:"25MiB" help:"Largest file."`
+	PerMessage   int           `name:"max-attachments" type:"count" min:"1" max:"100" default:"10" help:"Most files of one message."`
+	Quota        int           `name:"file-quota" type:"bytes" min:"1MiB" max:"1024GiB" default:"1GiB" help:"Most that the files of one user may take."`
+	MaxUnsent    int           `name:"max-unsent-files" type:"count" min:"1" max:"100000" default:"100" help:"Most uploads of one user that are in no message."`
+	KeepUnsent   time.Duration `name:"keep-unsent-files" type:"duration" min:"1s" max:"720h" default:"24h" help:"How long an upload waits for its message before it is removed."`
+	MaxPixels    int           `name:"max-image-pixels" type:"count" min:"10000" max:"200000000" default:"32000000" help:"Most pixels of an image that gets a thumbnail, and of all that are decoded at once; each takes up to 8 bytes of memory."`
+	RefusedTypes []string      `name:"refused-file-types" type:"types" default:"application/vnd.microsoft.portable-executable,application/x-elf,application/x-executable,application/x-sharedlib,application/x-mach-binary,application/x-ms-installer,application/x-ms-shortcut" help:"Types of file that are not taken, as told from the content, separated by commas; none takes all."`
 }
 
 // GraphQLConfig is how much of the schema strangers see.

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -10,9 +12,11 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
+	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
 	"chatd/internal/platform/page"
@@ -30,6 +34,7 @@ type contexts struct {
 	chat    *chat.Service
 	viewers *feed.Viewers
 	cursors *page.Sealer
+	links   *chathttp.Links
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
@@ -48,7 +53,9 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
 		Limiter:    limiter,
 		Discretion: c.user,
-	}, chat.Config{})
+		Blobs:      s.blobs(),
+	}, chat.Config{Files: filesLimits(cfg)})
+	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared),
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
@@ -62,7 +69,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 
 // parts are the contexts as the GraphQL face knows them.
 func (c *contexts) parts() parts {
-	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors}
+	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links}
 }
 
 // profiles is auth's view of user: registering makes a profile at once.
@@ -111,4 +118,44 @@ func board(cfg Config, shared *redisdb.DB) user.Board {
 		return nil
 	}
 	return userredis.NewBoard(shared)
+}
+
+func filesLimits(cfg Config) chat.FilesConfig {
+	f := cfg.Files
+	return chat.FilesConfig{
+		MaxSize: int64(f.MaxFile), PerMessage: f.PerMessage, Quota: int64(f.Quota), Unsent: f.MaxUnsent,
+		KeepUnsent: f.KeepUnsent, Sweep: min(10*time.Minute, f.KeepUnsent), Grace: min(time.Minute, f.KeepUnsent),
+	}
+}
+
+// filesLock is held by the node that sweeps.
+const filesLock = "chatd files"
+
+// sweeper removes files that nobody needs, on one node at a time.
+func sweeper(s *stores, c *chat.Service, log zerolog.Logger) lifecycle.Part {
+	sweep := func(ctx context.Context) error {
+		if s.db.Engine() == sqldb.SQLite {
+			return c.Sweep(ctx)
+		}
+		lock, ok, err := s.db.TryLock(ctx, filesLock)
+		if err != nil || !ok {
+			return err
+		}
+		defer lock.Release()
+		return c.Sweep(ctx)
+	}
+	return lifecycle.Part{Name: "files", Run: until(func(ctx context.Context) error {
+		tick := time.NewTicker(c.SweepEvery())
+		defer tick.Stop()
+		for {
+			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+				log.Warn().Err(err).Msg("files that nobody needs stay until the next sweep")
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})}
 }

@@ -10,6 +10,7 @@ import (
 	"chatd/internal/auth/authgraph"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chatgraph"
+	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
@@ -30,6 +31,7 @@ type parts struct {
 	chat    *chat.Service
 	feed    *feed.Viewers
 	cursors *page.Sealer // of lists
+	links   *chathttp.Links
 }
 
 // graph resolves what belongs to no context alone.
@@ -45,7 +47,7 @@ type graph struct {
 // both is filled in here.
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	g := &graph{accounts: authgraph.NewNodes(p.auth), people: usergraph.NewUsers(p.user, p.present), present: p.present, feed: p.feed}
-	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors})
+	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors, Links: p.links})
 	cfg.SDL = append([]gqlx.Source{
 		{Name: "cmd/chatd/schema.graphql", SDL: rootSDL},
 		{Name: "authgraph/schema.graphql", SDL: authgraph.SDL()},

@@ -42,7 +42,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites, g.loadReports,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites, g.loadReports, g.loadAttachments,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -63,6 +63,7 @@ type wanted struct {
 	sessions      []ids.Session
 	invites       []ids.GroupInvite
 	reports       []ids.Report
+	attachments   []ids.Attachment
 }
 
 // add sorts an id in; what is no id names nothing.
@@ -79,6 +80,8 @@ func (w *wanted) add(id string) {
 		w.invites = append(w.invites, v)
 	} else if v, ok := ids.ParseReport(id); ok {
 		w.reports = append(w.reports, v)
+	} else if v, ok := ids.ParseAttachment(id); ok {
+		w.attachments = append(w.attachments, v)
 	}
 }
 
@@ -124,6 +127,17 @@ func (g *graph) loadReports(ctx context.Context, w wanted, found func(object)) e
 	got, err := g.chat.ReportsByID(ctx, w.reports)
 	for _, r := range got {
 		found(r)
+	}
+	return err
+}
+
+func (g *graph) loadAttachments(ctx context.Context, w wanted, found func(object)) error {
+	if len(w.attachments) == 0 {
+		return nil
+	}
+	got, err := g.chat.AttachmentsByID(ctx, w.attachments)
+	for _, a := range got {
+		found(a)
 	}
 	return err
 }
@@ -183,3 +197,8 @@ func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Ses
 
 // ToReport tells whether it is a report.
 func (n *Node) ToReport() (*chatgraph.Report, bool) { return is[*chatgraph.Report](n.object) }
+
+// ToAttachment tells whether it is a file.
+func (n *Node) ToAttachment() (*chatgraph.Attachment, bool) {
+	return is[*chatgraph.Attachment](n.object)
+}

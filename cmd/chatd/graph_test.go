@@ -387,7 +387,7 @@ func TestUnmarkedFieldsAreTheSameForEveryMember(t *testing.T) {
 	ann, bob := h.somebody("ann"), h.somebody("bob")
 	c := ann.group(bob)
 	vars := map[string]any{"c": c}
-	const message = `id conversationId seq rev kind sender { id username displayName } text system { change userCount users { id } } createdAt editedAt deletedAt replyToId`
+	const message = `id conversationId seq rev kind sender { id username displayName } text system { change userCount users { id } } createdAt editedAt deletedAt replyToId attachments { id name contentType size width height url thumbnailUrl }`
 	added := `subscription A($c: ID!) { messageAdded(conversationId: $c) { ` + message + ` } }`
 	changed := `subscription A($c: ID!) { messageChanged(conversationId: $c) { ` + message + ` } }`
 	a1, b1 := ann.listen(added, vars), bob.listen(added, vars)

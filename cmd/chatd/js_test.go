@@ -27,6 +27,7 @@ func TestStockJavaScriptClients(t *testing.T) {
 	t.Run("Apollo's cache follows mutations and subscriptions, through a kill too", js.apollo)
 	t.Run("all audits of graphql-http pass", js.audits)
 	t.Run("the WebSocket protocol is kept message by message", js.protocol)
+	t.Run("tus-js-client resumes an upload after an abort and a kill", js.tus)
 	t.Run("GraphiQL works in a browser under its own policy", js.graphiql)
 }
 
@@ -301,6 +302,25 @@ func (js nodeScripts) protocol(t *testing.T) {
 		}
 	}
 	js.run(t, "protocol.mjs", p.url(""), ada.token, room)
+}
+
+// tus kills the program in the middle of an upload.
+func (js nodeScripts) tus(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t)
+	ada := p.register(t, "ada")
+	s := js.start(t, "tus.mjs", p.url(""))
+	s.tell("token", ada.token, "conversation", p.group(t, ada))
+	s.until(func(w nodeWord) bool { return w.Page != "" })
+	p.kill()
+	pause(t.Context(), 300*time.Millisecond)
+	p.start(t)
+	s.until(func(w nodeWord) bool {
+		if w.Title != "" && (!w.Received || w.Requests == 0 || w.Title != "Urlaub 🏖.bin") {
+			t.Errorf("%+v", w)
+		}
+		return w.Title != ""
+	})
 }
 
 // graphiql leaves screenshots in the directory that CHATD_TEST_PICTURES names.

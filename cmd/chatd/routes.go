@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/chat"
+	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
@@ -30,6 +32,7 @@ type faces struct {
 // face is what the routes lead to.
 type face struct {
 	cfg      Config
+	files    *chathttp.Face // nil without
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
@@ -48,6 +51,7 @@ func (f *face) handlers() faces {
 	var out faces
 	all := chi.NewRouter()
 	f.graphql(all)
+	all.Handle(chathttp.Path+"*", f.limited(f.uploads()))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())
@@ -68,6 +72,24 @@ func (f *face) handlers() faces {
 func (f *face) graphql(r chi.Router) {
 	r.Handle("/graphql", f.upgradeOr(f.limited(f.active(f.engine.HTTP()))))
 	r.Get("/.well-known/jwks.json", f.accounts.ServeJWKS)
+}
+
+// newFiles is the HTTP face of files; nil without.
+func newFiles(cfg Config, s *stores, c *contexts, log zerolog.Logger) (*chathttp.Face, error) {
+	if s.files == nil {
+		return nil, nil //nolint:nilnil // There is none.
+	}
+	return chathttp.New(chathttp.Deps{
+		Chat: c.chat, Blobs: s.files, Links: c.links, Log: log, Denied: httpx.TokenError,
+	}, chathttp.Config{MaxSize: int64(cfg.Files.MaxFile)})
+}
+
+// uploads is the face of files; where there is none it says so.
+func (f *face) uploads() http.Handler {
+	if f.files != nil {
+		return f.files
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { httpx.Fail(w, r, chat.ErrNoUploads) })
 }
 
 // upgradeOr sends WebSocket handshakes to the sockets, all else to next.

@@ -22,10 +22,12 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"message"}
 	case "reportId":
 		return []string{"report"}
+	case "attachmentIds":
+		return []string{"attachment"}
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session", "invite", "report"}
+			return []string{"conversation", "message", "session", "invite", "report", "attachment"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -44,7 +46,7 @@ type somewhere map[string]string // kind to id
 var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
 	"session": "ses_01m83rvxcnf479rx379ektzzzz", "invite": "giv_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
-	"report": "rep_01m83rvxcnf479rx379ektzzzz",
+	"report": "rep_01m83rvxcnf479rx379ektzzzz", "attachment": "att_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -118,6 +120,10 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	foreign := somewhere{"conversation": room, "message": mustSend(ada, room, "canary of ada").ID, "session": p.session(t, ada)}
 	foreign["invite"], _ = p.invite(t, ada, room, nil)
 	foreign["report"] = p.report(t, ada, foreign["message"])
+	foreign["attachment"] = p.upload(t, ada, "canary", []byte("canary"))
+	if _, err := p.sendFiles(t, ada, room, "canary with a file", "", foreign["attachment"]); err != nil {
+		t.Fatal(err)
+	}
 	dans := mustSend(dan, room, "canary of dan").ID
 	if err := p.gql(t.Context(), dan.token, `mutation($c: ID!) { leaveConversation(input: {conversationId: $c}) { ok } }`, vars("c", room), nil); err != nil {
 		t.Fatal(err)
@@ -130,6 +136,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 		own := somewhere{"conversation": p.group(t, who), "session": p.session(t, who), "user": bob.id}
 		own["message"] = mustSend(who, own["conversation"], "own").ID
 		own["invite"], _ = p.invite(t, who, own["conversation"], nil)
+		own["attachment"] = p.upload(t, who, "own", []byte("own"))
 		value := ownValues(own)
 		conn := p.dial(t, who)
 		compare := func(op operation, l leaf, kind, id string) {
@@ -146,7 +153,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 			switch {
 			case op.field == "node" || op.field == "nodes":
 				want = "null"
-			case l.path[len(l.path)-1] == "replyToId":
+			case l.path[len(l.path)-1] == "replyToId", kind == "attachment":
 				want = "BAD_USER_INPUT"
 			case kind == "report": // whoever does not administer the server is told that, of any
 				want = "FORBIDDEN"

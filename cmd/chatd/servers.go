@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +47,7 @@ func servers(cfg Config) []server {
 		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
 		{"redis-url", cfg.Data.RedisURL != "", askRedis},
 		{"kafka-brokers", cfg.several(), askKafka},
+		{"files-dir", cfg.several() || cfg.Files.Dir != "", askFiles},
 	}
 	return slices.DeleteFunc(all, func(s server) bool { return !s.named })
 }
@@ -148,6 +151,25 @@ func askRedis(ctx context.Context, cfg Config) (string, error) {
 
 func askKafka(ctx context.Context, cfg Config) (string, error) {
 	return "Kafka answers", probeKafka(ctx, cfg)
+}
+
+// askFiles looks at the directory of files, and changes nothing.
+func askFiles(_ context.Context, cfg Config) (string, error) {
+	if cfg.Files.Dir == "" {
+		return noSharedFiles, nil
+	}
+	info, err := os.Stat(cfg.Files.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is not there yet; the first start makes it", nil
+	case err != nil:
+		return "", fmt.Errorf("%w; name another directory", err)
+	case !info.IsDir():
+		return "", fmt.Errorf("%s is no directory; name one", cfg.Files.Dir)
+	case cfg.several():
+		return "is there; it must be the same one for all nodes", nil
+	}
+	return "is there", nil
 }
 
 // healthcheckTime is how long a server may take to say that it is ready.

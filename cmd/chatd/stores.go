@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 
 	"chatd/internal/auth/authsql"
 	"chatd/internal/chat"
+	"chatd/internal/chat/chatblob"
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
@@ -39,6 +41,7 @@ type stores struct {
 	auth   *authsql.Store
 	user   *usersql.Store
 	chat   chat.Store
+	files  *chatblob.Store // nil where nodes share none
 	relays *relaysql.Positions
 }
 
@@ -105,6 +108,9 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		return atServer("mongo-url", err)
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
+	if err := s.openFiles(cfg, log); err != nil {
+		return err
+	}
 	return s.hold(cfg)
 }
 
@@ -245,6 +251,39 @@ func (s *stores) hold(cfg Config) error {
 		return nil
 	}
 	return s.dir.Hold(names...)
+}
+
+// noSharedFiles says why several nodes take no files.
+const noSharedFiles = "nodes take no attachments, for they share no directory of files: give each of them --files-dir with the same one"
+
+// openFiles opens the directory of uploaded files. Nodes that share none take
+// no files: what one of them had the others could not show.
+func (s *stores) openFiles(cfg Config, log zerolog.Logger) (err error) {
+	dir := cfg.Files.Dir
+	if dir == "" {
+		if cfg.several() {
+			log.Warn().Msg(noSharedFiles)
+			return nil
+		}
+		dir = filepath.Join(s.dir.Path, "files")
+	}
+	s.files, err = chatblob.Open(dir, chatblob.Config{Pixels: int64(cfg.Files.MaxPixels), RefusedTypes: cfg.Files.RefusedTypes})
+	if err != nil && s.dir.Full && cfg.Files.Dir == "" {
+		log.Warn().Err(err).Msg("no files can be taken before the next start with room on the disk")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; name another --files-dir, or make this one writable", err)
+	}
+	return nil
+}
+
+// blobs are the files as chat knows them; nil without.
+func (s *stores) blobs() chat.Blobs {
+	if s.files == nil {
+		return nil
+	}
+	return s.files
 }
 
 // ping says whether the database answers and this node may still work on it.

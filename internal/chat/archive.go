@@ -34,6 +34,8 @@ type Archive interface {
 	Journal(ctx context.Context, after int64) iter.Seq2[Entry, error]
 	// Reports returns all reports after the one, by their ids.
 	Reports(ctx context.Context, after ids.Report) iter.Seq2[Report, error]
+	// Files returns all files after the one, condemned ones too, by their ids.
+	Files(ctx context.Context, after ids.Attachment) iter.Seq2[ArchivedFile, error]
 }
 
 // MemberID names a member.
@@ -61,6 +63,13 @@ type ArchivedMember struct {
 type ArchivedInvite struct {
 	Invite
 	Hash []byte
+}
+
+// ArchivedFile is a file, perhaps a condemned one.
+type ArchivedFile struct {
+	File
+	Conversation ids.Conversation // of its message
+	CondemnedAt  time.Time        // zero: it is not
 }
 
 // Entry is a commit: what happened at one position, or at several that follow
@@ -126,6 +135,7 @@ const (
 	PartInvites       = "invites"
 	PartJournal       = "journal"
 	PartReports       = "reports"
+	PartFiles         = "files"
 )
 
 // ArchiveSum is what a part of an archive comes to.
@@ -177,6 +187,11 @@ func CompareArchives(ctx context.Context, a, b Archive, told func(part string, n
 			var first ids.Report
 			return comparePart(PartReports, a.Reports(ctx, first), b.Reports(ctx, first), told,
 				func(r Report) string { return r.ID.String() })
+		},
+		func() (ArchiveSum, error) {
+			var first ids.Attachment
+			return comparePart(PartFiles, a.Files(ctx, first), b.Files(ctx, first), told,
+				func(f ArchivedFile) string { return f.ID.String() })
 		},
 	} {
 		sum, err := compare()

@@ -47,6 +47,9 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out 
 	if err != nil {
 		return Message{}, fmt.Errorf("revise %s: %w", r.Message, err)
 	}
+	if r.Delete && len(m.Attachments) > 0 {
+		s.removeFiles(ctx, m.Attachments)
+	}
 	return out, nil
 }
 

@@ -61,7 +61,7 @@ const eventOverhead = 512
 // Size is about how many bytes the event takes when encoded.
 func (e *Event) Size() int {
 	if e.Message != nil {
-		return eventOverhead + len(e.Message.Text)
+		return eventOverhead + len(e.Message.Text) + eventOverhead*len(e.Message.Attachments)
 	}
 	return eventOverhead
 }

@@ -63,6 +63,9 @@ func publishedMessage(m *Message) chatv1.Message {
 		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
+	for _, a := range m.Attachments {
+		out.Attachments = append(out.Attachments, chatv1.Attachment(a))
+	}
 	if m.Note != nil {
 		out.Note = &chatv1.Note{
 			Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role),
@@ -158,6 +161,9 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 		ID: m.ID, Conversation: in, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: MessageKind(m.Kind),
 		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
+	}
+	for _, a := range m.Attachments {
+		out.Attachments = append(out.Attachments, Attachment(a))
 	}
 	if m.Note != nil {
 		out.Note = &Note{

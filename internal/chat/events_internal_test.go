@@ -17,6 +17,7 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 	message := &Message{
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: Text, Sender: user,
 		Text: "a \u2028 \"b\" <c> 🙂", ClientID: "k", ReplyTo: ids.New[ids.Message](), CreatedAt: at, EditedAt: at,
+		Attachments: []Attachment{{ID: ids.New[ids.Attachment](), Name: "é", ContentType: "image/png", Size: 1, Width: 2, Height: 3, Thumbnail: true}},
 	}
 	note := &Message{
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: System, Sender: user,

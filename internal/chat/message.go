@@ -40,6 +40,7 @@ type Message struct {
 	CreatedAt    time.Time
 	EditedAt     time.Time // zero: never
 	DeletedAt    time.Time // zero: not deleted
+	Attachments  []Attachment
 }
 
 // Deleted says whether only a tombstone is left.

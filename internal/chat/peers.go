@@ -11,3 +11,10 @@ type Directory interface {
 	// Known returns those of the users that exist, in any order.
 	Known(ctx context.Context, of []ids.User) ([]ids.User, error)
 }
+
+// Blobs has the bytes of files.
+type Blobs interface {
+	// Remove removes all that there is of files, and is content when there is
+	// nothing.
+	Remove(ctx context.Context, of ...ids.Attachment) error
+}

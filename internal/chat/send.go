@@ -13,9 +13,10 @@ import (
 type SendInput struct {
 	Conversation ids.Conversation
 	Sender       ids.User
-	Text         string      // 1 to 10,000 code points
+	Text         string      // 1 to 10,000 code points; may be empty beside attachments
 	ClientID     string      // up to 64 code points; makes a retry return the first message
 	ReplyTo      ids.Message // in the same conversation; zero for none
+	Attachments  []ids.Attachment
 }
 
 // Send stores a message and returns it once it is durable. A retry with the
@@ -23,6 +24,9 @@ type SendInput struct {
 // input it is ErrKeyReused.
 func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
+		return Message{}, err
+	}
+	if err := s.checkAttachments(in.Attachments); err != nil {
 		return Message{}, err
 	}
 	if !in.ReplyTo.IsZero() {
@@ -33,6 +37,7 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	n := NewMessage{
 		ID: ids.New[ids.Message](), Conversation: in.Conversation, Sender: in.Sender, Kind: Text,
 		Text: in.Text, ClientID: in.ClientID, ReplyTo: in.ReplyTo, CreatedAt: s.cfg.Now(),
+		Attachments: in.Attachments,
 	}
 	if in.ClientID != "" {
 		n.InputHash = s.inputHash(in)
@@ -62,7 +67,7 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 }
 
 func (in SendInput) check() error {
-	if err := checkText(in.Text); err != nil {
+	if err := checkText(in.Text); err != nil && (in.Text != "" || len(in.Attachments) == 0) {
 		return err
 	}
 	return checkClientID(in.ClientID)

@@ -33,6 +33,8 @@ type Deps struct {
 	Limiter limit.Limiter
 	// Discretion tells whose read positions are hidden; nil when nobody's.
 	Discretion Discretion
+	// Blobs has the bytes of files; nil where nobody uploads any.
+	Blobs Blobs
 }
 
 // Config tunes a Service; zero values are the defaults.
@@ -51,6 +53,8 @@ type Config struct {
 	// IndexEvery is for how long messages are gathered before they are indexed
 	// for the search; 100 ms.
 	IndexEvery time.Duration
+	// Files bounds uploads.
+	Files FilesConfig
 }
 
 // Service is chat's use cases. Its methods may be called by any number of
@@ -99,6 +103,7 @@ func New(deps Deps, cfg Config) *Service {
 	if cfg.Check == 0 {
 		cfg.Check = 500 * time.Millisecond
 	}
+	cfg.Files = cfg.Files.withDefaults()
 	cache, err := lru.New[standingKey, standing](cfg.Standings)
 	if err != nil {
 		panic(err) // Only for a size below one.
@@ -166,6 +171,12 @@ func (s *Service) inputHash(in SendInput) []byte {
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(in.Text)))) //nolint:gosec // A text has at most 40,000 bytes.
 	h.Write([]byte(in.Text))
 	h.Write(in.ReplyTo.Bytes())
+	if len(in.Attachments) > 0 {
+		h.Write([]byte("attachments"))
+		for _, id := range in.Attachments {
+			h.Write(id.Bytes())
+		}
+	}
 	return h.Sum(nil)[:16]
 }
 

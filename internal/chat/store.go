@@ -24,6 +24,7 @@ type Store interface {
 	Reports
 	Companions
 	Messages
+	Files
 	Journal
 	Searching
 }
@@ -102,12 +103,15 @@ type Messages interface {
 	// sender has used the ClientID in this conversation before, it stores
 	// nothing and returns that message as it is now when InputHash is the
 	// same, ErrKeyReused when not. It returns ErrMoved, and stores nothing,
-	// when MemberVersion is not m.Version.
+	// when MemberVersion is not m.Version. The files that it names become its
+	// attachments in the same commit: ErrAttachments, and nothing stored, when
+	// one of them is not a complete one of the sender's that no message has.
 	Append(ctx context.Context, m NewMessage) (Message, error)
 	// Revise edits or deletes a message: ErrMoved when MemberVersion is not
 	// r.Version, ErrDeleted for editing a tombstone; deleting one again
 	// returns it and changes nothing. A deleted message's text is gone from
-	// its earlier versions and from the journal, too.
+	// its earlier versions and from the journal, too, and its files are
+	// condemned in the same commit.
 	Revise(ctx context.Context, r Revision) (Message, error)
 	// Message returns a message to a member of its conversation.
 	Message(ctx context.Context, viewer ids.User, id ids.Message) (Message, error)
@@ -144,6 +148,7 @@ type NewMessage struct {
 	ReplyTo      ids.Message
 	CreatedAt    time.Time
 	Version      int64 // the MemberVersion that it was decided on
+	Attachments  []ids.Attachment
 }
 
 // Revision is an edit, or a deletion when Delete is set.

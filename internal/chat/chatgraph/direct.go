@@ -47,6 +47,7 @@ func (m *Mutation) sendDirect(ctx context.Context, a gqlx.Args) (any, error) {
 		reply := graphql.ID(s)
 		in.ReplyToID = &reply
 	}
+	in.AttachmentIDs = givenIDs(given["attachmentIds"])
 	return m.SendMessage(ctx, struct{ Input SendMessageInput }{in})
 }
 

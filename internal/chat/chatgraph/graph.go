@@ -51,6 +51,7 @@ type Service interface {
 	finder
 	setter
 	complaints
+	files
 }
 
 // People finds the nodes of users.
@@ -69,6 +70,7 @@ type Deps struct {
 	Chat   Service
 	People People
 	Sealer *page.Sealer // of list cursors
+	Links  Links
 }
 
 // Graph resolves chat's part of the schema. It is safe for concurrent use.

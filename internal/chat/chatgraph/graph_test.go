@@ -91,7 +91,7 @@ func (r *root) Subscription() *subscription {
 func setup(t *testing.T) *rig {
 	t.Helper()
 	s := &stub{}
-	g := chatgraph.New(chatgraph.Deps{Chat: s, People: people{s}, Sealer: page.NewSealer([]byte("0123456789abcdef"))})
+	g := chatgraph.New(chatgraph.Deps{Chat: s, People: people{s}, Sealer: page.NewSealer([]byte("0123456789abcdef")), Links: links{}})
 	e, err := gqlx.New(gqlx.Config{
 		SDL:  append([]gqlx.Source{{Name: "rest", SDL: rest}, {Name: "user", SDL: usergraph.SDL()}}, chatgraph.SDL()...),
 		Root: &root{g}, Subscriptions: append(g.SubscriptionFields(), usergraph.NewSubscription(nil).Fields()...), Log: zerolog.Nop(),

@@ -29,6 +29,7 @@ type SendMessageInput struct {
 	Text           string
 	ClientID       *string
 	ReplyToID      *graphql.ID
+	AttachmentIDs  *[]graphql.ID
 }
 
 // SendMessage resolves sendMessage.
@@ -46,6 +47,9 @@ func (m *Mutation) SendMessage(ctx context.Context, args struct{ Input SendMessa
 		if in.ReplyTo, ok = ids.ParseMessage(string(*id)); !ok {
 			return nil, chat.ErrReplyTo.With(errs.Field("input.replyToId"))
 		}
+	}
+	if in.Attachments, err = attachmentIDs(args.Input.AttachmentIDs); err != nil {
+		return nil, err
 	}
 	sent, err := m.g.Chat.Send(ctx, in)
 	if err != nil {

@@ -376,3 +376,16 @@ func (s *stub) JoinByInvite(_ context.Context, _ ids.User, code string) (chat.Vi
 	}
 	return chat.View{}, chat.ErrNoInvite
 }
+
+func (s *stub) Attachments(_ context.Context, _ ids.User, of []ids.Attachment) ([]chat.Attachment, error) {
+	s.count("Attachments")
+	var found []chat.Attachment
+	for _, m := range s.messages {
+		for _, a := range m.Attachments {
+			if slices.Contains(of, a.ID) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found, nil
+}

@@ -15,6 +15,8 @@ func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, er
 	var out chat.Message
 	err := s.do(ctx, &job{
 		room: m.Conversation, key: sendKey(&m),
+		// The files of a repeated send are taken: then its key is looked up first.
+		files: m.Attachments, doubtful: len(m.Attachments) > 0,
 		plan: func(c *commit) (*entry, error) {
 			h, err := c.head(m.Conversation)
 			if err != nil {
@@ -23,7 +25,12 @@ func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, er
 			if h.version != m.Version {
 				return nil, chat.ErrMoved
 			}
+			files, err := c.claim(&m)
+			if err != nil {
+				return nil, err
+			}
 			e := c.message(h, &m, 0)
+			e.Files = files
 			out = *e.message()
 			return e, nil
 		},

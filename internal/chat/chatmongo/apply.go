@@ -84,6 +84,9 @@ func (s *Store) apply(ctx context.Context, of []*entry) error {
 	g, each := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.applyMembers(each, of) })
 	g.Go(func() error { return s.applyRevisions(each, of) })
+	if updates := fileUpdates(of); len(updates) > 0 {
+		g.Go(func() error { return s.applyFiles(each, updates) })
+	}
 	inOrder := len(made) > 0
 	for _, e := range of {
 		inOrder = inOrder || e.Edit != nil
@@ -191,15 +194,15 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 				SetUpdate(bson.D{is("$unset", bson.D{is("past", ""), is("revision.before", ""), is("revision.text", "")})}))
 		}
 		set := bson.D{is("rev", e.Rev), is("changed", numbered(e.Room, e.Rev)), is("text", r.Text)}
-		words, noWords := setWords(r.Text)
+		words, unset := setWords(r.Text)
 		if set = append(set, words...); r.Delete {
-			set = append(set, is("deleted", r.At))
+			set, unset = append(set, is("deleted", r.At)), append(unset, is("files", ""))
 		} else {
 			set = append(set, is("edited", r.At))
 		}
 		change := bson.D{is("$set", set)}
-		if noWords != nil {
-			change = append(change, is("$unset", noWords))
+		if len(unset) > 0 {
+			change = append(change, is("$unset", unset))
 		}
 		updates = append(updates, mongo.NewUpdateOneModel().
 			SetFilter(bson.D{is("_id", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
@@ -216,7 +219,7 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 func (r *revision) onto(m, e *entry) {
 	m.Rev, m.Changed, m.Text = e.Rev, numbered(e.Room, e.Rev), r.Text
 	if r.Delete {
-		m.Deleted = r.At
+		m.Deleted, m.Files = r.At, nil
 	} else {
 		m.Edited = r.At
 	}

@@ -174,7 +174,7 @@ func entryOf(e *chat.Entry) *entry {
 		d.Kind, d.Revision = kindRevision, &revision{
 			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Delete: r.Delete, Before: r.Before, Text: r.Text,
 		}
-		if r.Before != "" { // no message is without text
+		if r.Text != "" { // no edit is without text
 			d.Past = numbered(d.Revision.Message, e.Rev)
 		}
 	case e.Made != nil:
@@ -208,6 +208,7 @@ func (e *entry) add(m *chat.Added) {
 	e.Key = sendKey(&chat.NewMessage{Conversation: m.Conversation, Sender: m.Sender, ClientID: m.ClientID})
 	e.ReplyTo, e.Created, e.Edited, e.Deleted = blob(m.ReplyTo), micros(m.CreatedAt), optMicros(m.EditedAt), optMicros(m.DeletedAt)
 	e.Note = noteOf(m.Note)
+	e.Files = attachmentsOf(m.Attachments)
 	if m.Edit == nil {
 		return
 	}

@@ -163,6 +163,7 @@ type commit struct {
 	members  map[memberID]*memberDocument // those asked for; nil: never was one
 	messages map[ids.Message]*entry
 	invites  map[ids.GroupInvite]*inviteDocument
+	files    map[ids.Attachment]*fileDocument // those asked for that are there
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
@@ -174,6 +175,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	}
 	var messages []ids.Message
 	var members [][]byte
+	if err := s.loadFiles(ctx, c, jobs); err != nil {
+		return nil, err
+	}
 	for _, j := range jobs {
 		if !j.message.IsZero() {
 			messages = append(messages, j.message)
@@ -278,6 +282,9 @@ func (c *commit) took(e *entry) {
 		if i := c.invites[idOf[ids.GroupInvite](e.Use.Invite)]; i != nil {
 			i.Uses = e.Use.Uses
 		}
+	}
+	for i := range e.Files {
+		c.files[idOf[ids.Attachment](e.Files[i].ID)].Message = e.ID
 	}
 	if r := e.Revision; r != nil {
 		if m := c.messages[idOf[ids.Message](r.Message)]; m != nil {

@@ -3,6 +3,7 @@ package chatmongo
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -101,7 +102,7 @@ func TestARevisionThatComesLateDoesNotBringATextBack(t *testing.T) {
 	if err := dead.apply(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
-	if all := f.All(t, u[0], c.ID); len(all) != 1 || all[0] != gone || all[0].Text != "" {
+	if all := f.All(t, u[0], c.ID); len(all) != 1 || !reflect.DeepEqual(all[0], gone) || all[0].Text != "" {
 		t.Fatalf("%+v, want %+v", all, gone)
 	}
 	raw, err := find[entry](t.Context(), dead.log, bson.D{})

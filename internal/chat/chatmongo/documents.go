@@ -43,6 +43,8 @@ type entry struct {
 	Edited  int64  `bson:"edited,omitempty"`
 	Deleted int64  `bson:"deleted,omitempty"`
 
+	Files []attachment `bson:"files,omitempty"`
+
 	Edit     *memberEdit    `bson:"edit,omitempty"`
 	Revision *revision      `bson:"revision,omitempty"`
 	Past     []byte         `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
@@ -102,6 +104,7 @@ type revision struct {
 	Delete  bool   `bson:"delete,omitempty"`
 	Before  string `bson:"before,omitempty"`
 	Text    string `bson:"text,omitempty"`
+	Files   bool   `bson:"files,omitempty"` // the deleted message had some
 }
 
 type creation struct {
@@ -188,6 +191,9 @@ func (e *entry) message() *chat.Message {
 	}
 	if e.System {
 		m.Kind = chat.System
+	}
+	for i := range e.Files {
+		m.Attachments = append(m.Attachments, e.Files[i].attachment())
 	}
 	if n := e.Note; n != nil {
 		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role), Name: n.Name, Description: n.Description}

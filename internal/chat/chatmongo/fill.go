@@ -83,7 +83,9 @@ func (f *Filler) check(ctx context.Context, copied string, resume bool) (there b
 	}
 	// The epoch and form of a database that was never used say nothing.
 	used := bson.D{is("_id", bson.D{is("$nin", bson.A{epochID, formID, searchID})})}
-	for _, of := range []*mongo.Collection{f.s.log, f.s.conversations, f.s.members, f.s.invites, f.s.reports, f.s.meta} {
+	for _, of := range []*mongo.Collection{
+		f.s.log, f.s.conversations, f.s.members, f.s.invites, f.s.reports, f.s.files, f.s.meta,
+	} {
 		found, err := find[bson.Raw](ctx, of, used, options.Find().SetLimit(1))
 		if err != nil {
 			return false, fmt.Errorf("look into %s: %w", of.Name(), err)
@@ -100,7 +102,7 @@ func (f *Filler) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := make(map[string]int64)
 	for part, of := range map[string]*mongo.Collection{
 		chat.PartConversations: f.s.conversations, chat.PartMembers: f.s.members, chat.PartInvites: f.s.invites,
-		chat.PartJournal: f.s.log, chat.PartReports: f.s.reports,
+		chat.PartJournal: f.s.log, chat.PartReports: f.s.reports, chat.PartFiles: f.s.files,
 	} {
 		n, err := of.EstimatedDocumentCount(ctx)
 		if err != nil {
@@ -156,6 +158,9 @@ func (f *Filler) Fill(ctx context.Context, from chat.Archive, told func(part str
 	if err := f.fillReports(ctx, from, told); err != nil {
 		return err
 	}
+	if err := f.fillFiles(ctx, from, pos, told); err != nil {
+		return err
+	}
 	_, err = f.s.meta.UpdateByID(ctx, epochID, bson.D{is("$set", bson.D{is("epoch", epoch)})}, options.UpdateOne().SetUpsert(true))
 	if err != nil {
 		return fmt.Errorf("write the epoch: %w", mongodb.Translate(err))
@@ -186,7 +191,7 @@ func (f *Filler) fillLog(ctx context.Context, from chat.Archive, pos int64, told
 func weight(e *chat.Entry) int {
 	n := 400
 	if e.Added != nil {
-		n += 4 * len(e.Added.Text) // and its words
+		n += 4*len(e.Added.Text) + 400*len(e.Added.Attachments) // the text's words, too
 		if e.Added.Edit != nil {
 			n += 150 * len(e.Added.Edit.Changes)
 		}

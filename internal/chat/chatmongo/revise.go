@@ -44,7 +44,9 @@ func (c *commit) revise(h *head, m *entry, r chat.Revision) *entry {
 	e := c.next(kindRevision, 1)
 	e.Room, e.Rev, e.Ord = m.Room, h.lastRev+1, h.lastOrd
 	e.Revision = &revision{Message: m.ID, Target: m.First, At: micros(r.At), Delete: r.Delete}
-	if !r.Delete {
+	if r.Delete {
+		e.Revision.Files = len(m.Files) > 0
+	} else {
 		e.Revision.Before, e.Revision.Text = m.Text, r.Text
 		e.Past = numbered(m.ID, e.Rev)
 	}

@@ -45,6 +45,7 @@ type Store struct {
 	members       *mongo.Collection
 	invites       *mongo.Collection
 	reports       *mongo.Collection
+	files         *mongo.Collection
 	meta          *mongo.Collection
 	cfg           Config
 	told          func([]*chat.Event)
@@ -76,8 +77,8 @@ func New(db *mongodb.DB, cfg Config) *Store {
 	s := &Store{
 		db: db, log: db.Collection("chat_log"), conversations: db.Collection("chat_conversations"),
 		members: db.Collection("chat_members"), invites: db.Collection("chat_invites"), reports: db.Collection("chat_reports"),
-		meta: db.Collection("chat_meta"),
-		cfg:  cfg, told: func([]*chat.Event) {},
+		files: db.Collection("chat_files"), meta: db.Collection("chat_meta"),
+		cfg: cfg, told: func([]*chat.Event) {},
 		queue: make(chan *job, cmp.Or(cfg.Queue, 1024)), turn: make(chan struct{}, 1), at: -1,
 	}
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
@@ -121,12 +122,23 @@ func (s *Store) index(ctx context.Context) error {
 	if err := s.db.Index(ctx, s.reports.Name(), map[string]mongo.IndexModel{"open": unique("open")}); err != nil {
 		return fmt.Errorf("prepare chat's reports: %w", err)
 	}
+	files := map[string]mongo.IndexModel{
+		"user": {Keys: bson.D{is("u", 1)}}, "message": sparse("message"), "unsent": sparse("unsent"), "condemned": sparse("condemned"),
+	}
+	if err := s.db.Index(ctx, s.files.Name(), files); err != nil {
+		return fmt.Errorf("prepare chat's files: %w", err)
+	}
 	return nil
 }
 
-// unique is an index that leaves out what lacks the field.
+// unique is a sparse index of which each value is there once.
 func unique(field string) mongo.IndexModel {
 	return mongo.IndexModel{Keys: bson.D{is(field, 1)}, Options: options.Index().SetUnique(true).SetSparse(true)}
+}
+
+// sparse is an index that leaves out what lacks the field.
+func sparse(field string) mongo.IndexModel {
+	return mongo.IndexModel{Keys: bson.D{is(field, 1)}, Options: options.Index().SetSparse(true)}
 }
 
 const epochID = "epoch"

@@ -19,6 +19,7 @@ type job struct {
 	members []memberID
 	message ids.Message
 	invite  ids.GroupInvite
+	files   []ids.Attachment
 	key     []byte // of which there is one; nil for none
 
 	// plan returns the commit that the job is on what c knows; nil when there

@@ -67,6 +67,9 @@ func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 		return s.appendAtOnce(ctx, tx, items)
 	}
 	known := make(map[clientKey]prior)
+	if err := s.priorsOfFiles(ctx, tx, items, known); err != nil {
+		return err
+	}
 	fresh, err := s.place(ctx, tx, items, known, s.bulk.priors(items, known)...)
 	if err != nil || fresh {
 		return err
@@ -99,6 +102,7 @@ func (s *Store) place(
 	}
 	rows := make([]row, 0, len(items))
 	own := make(map[memberID]ownRead, len(items))
+	var claimed claims
 	for _, item := range items {
 		m := &item.Value.in
 		item.Value.out, item.Err = nil, nil
@@ -117,7 +121,15 @@ func (s *Store) place(
 				continue
 			}
 		}
+		files, refused, err := c.claim(ctx, m, &claimed)
+		if err != nil {
+			return false, err
+		}
+		if item.Err = refused; refused != nil {
+			continue
+		}
 		out := c.add(h, m)
+		out.Attachments = files
 		r, err := rowOf(out, m.InputHash)
 		if err != nil {
 			return false, err
@@ -215,7 +227,7 @@ func (c *commit) insert(ctx context.Context, rows []row) (bool, error) {
 		return false, fmt.Errorf("insert messages: %w", err)
 	}
 	if written == int64(len(rows)) {
-		return true, nil
+		return true, c.saveClaims(ctx, rows)
 	}
 	if _, err := c.tx.Exec(ctx, `DELETE FROM chat_message WHERE pos > $1`, c.first); err != nil {
 		return false, fmt.Errorf("take messages back: %w", err)

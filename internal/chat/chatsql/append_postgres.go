@@ -66,10 +66,15 @@ const replan = `DISCARD PLANS`
 const replanFrom = 250
 
 // atOnce says whether appendAll can do a batch: on PostgreSQL, once there is a
-// position, when no key is in it twice.
+// position, when no key is in it twice and no message has files.
 func (s *Store) atOnce(items []*sqldb.Item[sending]) bool {
 	if s.db.Engine() != sqldb.PostgreSQL || !s.begun.Load() {
 		return false
+	}
+	for _, item := range items {
+		if len(item.Value.in.Attachments) > 0 {
+			return false
+		}
 	}
 	if len(items) == 1 {
 		return true

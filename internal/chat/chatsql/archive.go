@@ -39,18 +39,19 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 
 // Sizes returns how many there are of each part.
 func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
-	var conversations, members, invites, journal, reports int64
+	var conversations, members, invites, journal, reports, files int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_invite),
 		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND about IS NULL)
 			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0) + (SELECT count(*) FROM chat_member WHERE set_pos > 0),
-		(SELECT count(*) FROM chat_report)`).Scan(&conversations, &members, &invites, &journal, &reports)
+		(SELECT count(*) FROM chat_report), (SELECT count(*) FROM chat_file)`).
+		Scan(&conversations, &members, &invites, &journal, &reports, &files)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return map[string]int64{
 		chat.PartConversations: conversations, chat.PartMembers: members, chat.PartInvites: invites, chat.PartJournal: journal,
-		chat.PartReports: reports,
+		chat.PartReports: reports, chat.PartFiles: files,
 	}, nil
 }
 

@@ -46,6 +46,7 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 	case m.Deleted():
 		return nil, chat.ErrDeleted
 	}
+	had := r.Delete && len(m.Attachments) > 0
 	j, before := entry{kind: entryMessage, message: m.ID, at: r.At}, m.Text
 	if r.Delete {
 		// The texts before go first, so that the journal has none for a
@@ -53,7 +54,7 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 		if _, err := c.tx.Exec(ctx, `UPDATE chat_change SET old_text = NULL WHERE message = $1`, m.ID); err != nil {
 			return nil, fmt.Errorf("take the edit history away: %w", err)
 		}
-		m.Text, m.DeletedAt = "", stored(r.At)
+		m.Text, m.DeletedAt, m.Attachments = "", stored(r.At), nil
 	} else {
 		j.oldText = &before
 		m.Text, m.EditedAt = r.Text, stored(r.At)
@@ -71,6 +72,11 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 	}
 	if err := c.reindex(ctx, m, before); err != nil {
 		return nil, err
+	}
+	if had {
+		if err := c.condemnFiles(ctx, m, r.At); err != nil {
+			return nil, err
+		}
 	}
 	return m, c.finish(ctx)
 }

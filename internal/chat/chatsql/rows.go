@@ -46,7 +46,7 @@ func orNull(s string) any {
 
 // messageColumns are what scanMessage reads, of chat_message m.
 const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
-	m.reply_to, m.created_at, m.edited_at, m.deleted_at`
+	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.attachments`
 
 func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) }
 
@@ -57,10 +57,11 @@ func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 		note, clientID  sql.NullString
 		created         int64
 		edited, deleted sql.NullInt64
+		attachments     sql.NullString
 	)
 	err := r.Scan(append([]any{
 		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &note, &clientID,
-		&m.ReplyTo, &created, &edited, &deleted,
+		&m.ReplyTo, &created, &edited, &deleted, &attachments,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -68,6 +69,11 @@ func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 	if note.Valid {
 		if err := json.Unmarshal([]byte(note.String), &m.Note); err != nil {
 			return nil, fmt.Errorf("decode the note of %s: %w", m.ID, err)
+		}
+	}
+	if attachments.Valid {
+		if err := json.Unmarshal([]byte(attachments.String), &m.Attachments); err != nil {
+			return nil, fmt.Errorf("decode the attachments of %s: %w", m.ID, err)
 		}
 	}
 	m.ClientID, m.CreatedAt = clientID.String, instant(created)

@@ -45,6 +45,7 @@ func Populate(t testing.TB, store chat.Store, seed uint64, steps int) *Populatio
 		p.Delete(t, p.Edit(t, p.Send(t, c.ID, p.Users[i+1], "second"), "to be deleted"))
 		p.MarkRead(t, p.Users[i+1], c.ID, 1)
 	}
+	p.Files(t)
 	p.Act(t, steps)
 	p.report(t)
 	last := p.Group(t, p.Users[6])
@@ -76,6 +77,23 @@ func (p *Population) invite(t testing.TB) {
 		t.Fatal(err)
 	}
 	p.Rename(t, c.ID, p.Users[5], "Bücher & Bilder", "Read and talked about")
+}
+
+// Files leaves some of each kind of file: in a message, in a deleted one, in
+// none, not complete, condemned.
+func (p *Population) Files(t testing.TB) {
+	t.Helper()
+	id := p.Rooms[0]
+	p.SendFiles(t, id, p.Image(t, p.Users[0]), p.Image(t, p.Users[0]))
+	p.Edit(t, p.SendFiles(t, id, p.Image(t, p.Users[0])), "with a text")
+	p.Delete(t, p.SendFiles(t, id, p.Image(t, p.Users[0])))
+	condemned := p.Image(t, p.Users[0])
+	if err := p.Store.Condemn(t.Context(), p.Users[0], condemned.ID, p.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.Upload(t, p.Users[1], 77)
+	p.Image(t, p.Users[1])
+	p.SendFiles(t, id, p.Image(t, p.Users[0])) // the newest has all
 }
 
 // Act goes on doing things.
@@ -142,6 +160,7 @@ func (p *Population) questions(t testing.TB, viewer ids.User) []question {
 			slices.SortFunc(all, func(a, b chat.Standing) int { return a.Conversation.Compare(b.Conversation) })
 			return answer("standings", err, all)
 		},
+		func(s chat.Store) string { u, err := s.Usage(ctx, viewer); return answer("usage", err, u) },
 		func(s chat.Store) string {
 			all, err := s.List(ctx, viewer, chat.Filter{}, 0, 100)
 			return answer("list", err, all)

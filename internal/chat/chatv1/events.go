@@ -120,6 +120,20 @@ type Message struct {
 	CreatedAt time.Time   `json:"createdAt"`
 	EditedAt  time.Time   `json:"editedAt,omitzero"`
 	DeletedAt time.Time   `json:"deletedAt,omitzero"`
+
+	Attachments []Attachment `json:"attachments,omitempty"`
+}
+
+// Attachment is a file of a message. Width and Height are 0 for what is no
+// image.
+type Attachment struct {
+	ID          ids.Attachment `json:"id"`
+	Name        string         `json:"name"`
+	ContentType string         `json:"contentType"`
+	Size        int64          `json:"size"`
+	Width       int            `json:"width,omitempty"`
+	Height      int            `json:"height,omitempty"`
+	Thumbnail   bool           `json:"thumbnail,omitempty"`
 }
 
 // Note is what a system message says.

@@ -22,11 +22,15 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	user, _ := ids.FromBytes[ids.User]([]byte("0123456789abcdef"))
 	conv, _ := ids.FromBytes[ids.Conversation]([]byte("fedcba9876543210"))
 	id, _ := ids.FromBytes[ids.Message]([]byte("0f1e2d3c4b5a6978"))
+	file, _ := ids.FromBytes[ids.Attachment]([]byte("89abcdef01234567"))
 	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
 	change := chatv1.Change{ConversationID: conv, Rev: 8, LastOrd: 5}
 	message := chatv1.Message{
 		ID: id, Seq: 6, Rev: 8, Ord: 5, Pos: 91, Kind: "TEXT", SenderID: user, Text: "hi", ClientID: "k",
 		ReplyTo: id, CreatedAt: at, EditedAt: at,
+		Attachments: []chatv1.Attachment{{
+			ID: file, Name: "a.png", ContentType: "image/png", Size: 900, Width: 40, Height: 30, Thumbnail: true,
+		}, {ID: file, Name: "b", ContentType: "text/plain", Size: 1}},
 	}
 	note := chatv1.Message{
 		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,

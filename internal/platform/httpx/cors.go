@@ -6,8 +6,8 @@ import "net/http"
 // it: tokens go in a header, and chatd sets no cookies for other origins.
 const (
 	corsMethods = "GET, POST, HEAD, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset"
-	corsExposed = "Location, Retry-After, Tus-Resumable, Tus-Version, Upload-Length, Upload-Offset, X-Request-Id"
+	corsHeaders = "Authorization, Content-Type, Tus-Resumable, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset"
+	corsExposed = "Content-Disposition, Location, Retry-After, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Length, Upload-Offset, X-Request-Id"
 )
 
 // cors answers preflights (true) and lets pages of allowed origins read the

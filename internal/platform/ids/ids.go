@@ -17,6 +17,7 @@ type (
 	keyTag          struct{}
 	groupInviteTag  struct{}
 	reportTag       struct{}
+	attachmentTag   struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -26,6 +27,7 @@ func (messageTag) prefix() string      { return "msg_" }
 func (reportTag) prefix() string       { return "rep_" }
 func (keyTag) prefix() string          { return "key_" }
 func (groupInviteTag) prefix() string  { return "giv_" }
+func (attachmentTag) prefix() string   { return "att_" }
 
 // The identifiers, one type each.
 type (
@@ -43,6 +45,8 @@ type (
 	GroupInvite = ID[groupInviteTag]
 	// Report names a report of a message.
 	Report = ID[reportTag]
+	// Attachment names an uploaded file, sent or not.
+	Attachment = ID[attachmentTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

@@ -113,3 +113,6 @@ func ParseGroupInvite(s string) (GroupInvite, bool) { return parse[groupInviteTa
 
 // ParseReport reads a report's opaque form; false for anything else.
 func ParseReport(s string) (Report, bool) { return parse[reportTag](s) }
+
+// ParseAttachment reads an attachment's opaque form; false for anything else.
+func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](s) }

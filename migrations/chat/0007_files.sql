@@ -1,0 +1,27 @@
+-- +goose Up
+
+-- What a message tells of its files, as JSON; NULL where it has none.
+ALTER TABLE chat_message ADD COLUMN attachments TEXT;
+
+-- The files that were uploaded, from the first byte on. length is what the
+-- quota counts; content_type and what follows are NULL until all of a file is
+-- there; message is NULL until one has it. condemned_at is set when nobody
+-- shall see it any more: the row stays until the bytes are gone.
+CREATE TABLE chat_file (
+    id           BLOB PRIMARY KEY NOT NULL,
+    uploader     BLOB NOT NULL,
+    length       INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    name         TEXT NOT NULL,
+    content_type TEXT,
+    size         INTEGER,
+    width        INTEGER,
+    height       INTEGER,
+    thumbnail    INTEGER,
+    message      BLOB,
+    condemned_at INTEGER
+) STRICT;
+CREATE INDEX chat_file_uploader ON chat_file (uploader);
+CREATE INDEX chat_file_message ON chat_file (message) WHERE message IS NOT NULL;
+CREATE INDEX chat_file_unsent ON chat_file (created_at) WHERE message IS NULL AND condemned_at IS NULL;
+CREATE INDEX chat_file_condemned ON chat_file (condemned_at) WHERE condemned_at IS NOT NULL;
