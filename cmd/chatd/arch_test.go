@@ -325,6 +325,7 @@ const (
 
 // roomy are packages over an alarm, each with the reason why it stays whole.
 var roomy = map[string]string{
+	"internal/chat":           "a conversation's rules: its families of use cases share one Service, one Store and one table of rights",
 	"internal/platform/sqldb": "two engines behind one text: each way of writing is a file, and none is of use without the others",
 	"internal/platform/gqlx":  "one document's way from text to answer; its steps share the analysis that is cached",
 	"internal/platform/wsgql": "one socket's life; its parts share the socket's state, which nobody else may touch",

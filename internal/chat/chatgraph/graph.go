@@ -38,20 +38,35 @@ func SDL() []gqlx.Source {
 // Service is what the operations call, each family its own part: chat.Service
 // in the program.
 type Service interface {
+	reading
+	writing
+	keeping
+	streams
+}
+
+// reading asks.
+type reading interface {
 	inbox
 	history
 	archive
 	roster
+	finder
+}
+
+// writing is what members do with messages, and each with what is his own.
+type writing interface {
+	writer
+	files
+	signals
+	setter
+}
+
+// keeping is who is in a conversation, and what is thought of it.
+type keeping interface {
 	groups
 	channels
 	invites
-	writer
-	signals
-	streams
-	finder
-	setter
 	complaints
-	files
 }
 
 // People finds the nodes of users.
