@@ -14,9 +14,9 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"conversation"}
 	case "sessionId":
 		return []string{"session"}
-	case "userId", "userIds", "memberIds":
+	case "userId", "userIds", "memberIds", "mentions":
 		return []string{"user"}
-	case "replyToId":
+	case "replyToId", "threadRootId", "rootId":
 		return []string{"message"}
 	case "id", "ids":
 		switch op.field {
@@ -124,7 +124,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 			switch {
 			case op.field == "node" || op.field == "nodes":
 				want = "null"
-			case l.path[len(l.path)-1] == "replyToId":
+			case slices.Contains([]string{"replyToId", "threadRootId"}, l.path[len(l.path)-1]):
 				want = "BAD_USER_INPUT"
 			}
 			if !strings.Contains(a, want) {

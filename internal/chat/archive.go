@@ -62,6 +62,7 @@ type Entry struct {
 	Added        *Added
 	Revised      *Revised
 	Made         *Made
+	Thread       *ThreadChange // what Added or Revised did to the root of its thread besides; nil for nothing
 	Receipt      *Receipt
 }
 
@@ -90,6 +91,13 @@ type Revised struct {
 	Delete  bool
 	Before  string
 	Text    string
+}
+
+// ThreadChange says which root was changed by what happened in its thread, at
+// the position and rev before that.
+type ThreadChange struct {
+	Root   ids.Message
+	Target int64 // the position at which the root was added
 }
 
 // Made is a conversation as it was made.

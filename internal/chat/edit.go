@@ -17,21 +17,26 @@ func MessageRights(v View, m Message) (edit, del bool) {
 }
 
 // Edit replaces the text of the viewer's own message; the text before is kept
-// in its history.
-func (s *Service) Edit(ctx context.Context, viewer ids.User, id ids.Message, text string) (Message, error) {
+// in its history. Whom it mentions is found anew: those of mentions, or whom
+// the text names when that is nil.
+func (s *Service) Edit(ctx context.Context, viewer ids.User, id ids.Message, text string, mentions *[]ids.User) (Message, error) {
 	if err := checkText(text); err != nil {
 		return Message{}, err
 	}
-	return s.revise(ctx, viewer, Revision{Message: id, Text: text})
+	to, err := addressedBy(text, mentions)
+	if err != nil {
+		return Message{}, err
+	}
+	return s.revise(ctx, viewer, Revision{Message: id, Text: text}, to)
 }
 
 // Delete leaves a tombstone of the viewer's own message or, for an admin of a
 // group, of anybody's. Deleting again changes nothing.
 func (s *Service) Delete(ctx context.Context, viewer ids.User, id ids.Message) (Message, error) {
-	return s.revise(ctx, viewer, Revision{Message: id, Delete: true})
+	return s.revise(ctx, viewer, Revision{Message: id, Delete: true}, addressed{})
 }
 
-func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out Message, err error) {
+func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision, to addressed) (out Message, err error) {
 	m, err := s.Store.Message(ctx, viewer, r.Message)
 	if err != nil {
 		return Message{}, fmt.Errorf("revise %s: %w", r.Message, err)
@@ -41,6 +46,9 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out 
 			return err
 		}
 		r.Version, r.At = v.MemberVersion, s.cfg.Now()
+		if r.Mentions, err = s.mentioned(ctx, v.ID, viewer, v.Kind, v.Viewer.Role, to); err != nil {
+			return err
+		}
 		out, err = s.Store.Revise(ctx, r)
 		return err
 	})

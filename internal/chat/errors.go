@@ -17,6 +17,8 @@ var (
 	ErrTooManyMembers  = errs.New(errs.BadInput, "chat.too_many_members", "A conversation has at most 5,000 members.")
 	ErrSelf            = errs.New(errs.BadInput, "chat.self", "A direct conversation needs somebody else.")
 	ErrReplyTo         = errs.New(errs.BadInput, "chat.reply_to", "The message replied to is not in this conversation.")
+	ErrThreadRoot      = errs.New(errs.BadInput, "chat.thread_root", "A thread begins at a message that people wrote in this conversation, and not in a thread.")
+	ErrMentions        = errs.New(errs.BadInput, "chat.mentions", "A message mentions at most 50 users, by their ids.")
 	ErrRole            = errs.New(errs.BadInput, "chat.role", "A member is made ADMIN or MEMBER; transferOwnership makes an owner.")
 	ErrSeq             = errs.New(errs.BadInput, "chat.seq", "A position in the conversation is 0 or more.")
 	ErrForbidden       = errs.New(errs.Forbidden, "chat.forbidden", "Your role does not allow this.")

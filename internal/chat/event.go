@@ -51,7 +51,7 @@ const eventOverhead = 512
 // Size is about how many bytes the event takes when encoded.
 func (e *Event) Size() int {
 	if e.Message != nil {
-		return eventOverhead + len(e.Message.Text)
+		return eventOverhead + len(e.Message.Text) + e.Message.aside()
 	}
 	return eventOverhead
 }

@@ -50,11 +50,17 @@ func published(e *Event, node string) bus.Envelope {
 func publishedMessage(m *Message) chatv1.Message {
 	out := chatv1.Message{
 		ID: m.ID, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: string(m.Kind), SenderID: m.Sender,
-		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo, ThreadRoot: m.ThreadRoot,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
 		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role)}
+	}
+	if t := m.Thread; t != nil {
+		out.Thread = &chatv1.Thread{Replies: t.Replies, LastSeq: t.LastSeq, LastAt: t.LastAt, People: t.People}
+	}
+	if to := m.Mentions; to != nil {
+		out.Mentions = &chatv1.Mentions{Users: to.Users, All: to.All}
 	}
 	return out
 }
@@ -133,11 +139,17 @@ func about(kind EventKind, in bus.Envelope, c chatv1.Change) *Event {
 func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 	out := &Message{
 		ID: m.ID, Conversation: in, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: MessageKind(m.Kind),
-		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo, ThreadRoot: m.ThreadRoot,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	if m.Note != nil {
 		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role)}
+	}
+	if t := m.Thread; t != nil {
+		out.Thread = &Thread{Replies: t.Replies, LastSeq: t.LastSeq, LastAt: t.LastAt, People: t.People}
+	}
+	if to := m.Mentions; to != nil {
+		out.Mentions = &Mentions{Users: to.Users, All: to.All}
 	}
 	return out
 }

@@ -17,10 +17,12 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 	message := &Message{
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: Text, Sender: user,
 		Text: "a \u2028 \"b\" <c> 🙂", ClientID: "k", ReplyTo: ids.New[ids.Message](), CreatedAt: at, EditedAt: at,
+		ThreadRoot: ids.New[ids.Message](), Mentions: &Mentions{Users: []ids.User{user}, All: true},
 	}
 	note := &Message{
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: System, Sender: user,
 		Note: &Note{Change: Joined, Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
+		Thread: (*Thread)(nil).Replied(user, 7, at),
 	}
 	for _, e := range []*Event{
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: message},

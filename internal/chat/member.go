@@ -40,6 +40,7 @@ const (
 	mayRemoveOthers // of a lower rank
 	maySetRoles     // of others
 	mayHandOver     // the ownership
+	mayMentionAll   // by @all, which is plain text from anybody else
 )
 
 // rights says at a glance who may do what in which kind of conversation.
@@ -58,6 +59,7 @@ var rights = map[Kind]map[right][]Role{
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
+		mayMentionAll:   {Owner, Admin},
 	},
 	Channel: {
 		mayRead:         {Owner, Admin, Plain},
@@ -68,6 +70,7 @@ var rights = map[Kind]map[right][]Role{
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
+		mayMentionAll:   {Owner, Admin},
 	},
 }
 
@@ -107,7 +110,7 @@ func may(k Kind, role Role, r right) bool {
 }
 
 // Rights is what a member may do in a conversation.
-type Rights struct{ Send, AddMembers, Leave bool }
+type Rights struct{ Send, AddMembers, Leave, MentionAll bool }
 
 // MemberRights is what a member may do about one.
 type MemberRights struct{ Remove, SetRole, TransferOwnership bool }
@@ -120,7 +123,7 @@ func RightsOver(v View, m Member) MemberRights {
 // ConversationRights says what the viewer may do.
 func ConversationRights(v View) Rights {
 	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
-	return Rights{Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave)}
+	return Rights{Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave), MentionAll: can(mayMentionAll)}
 }
 
 // Change says what happened to a membership.

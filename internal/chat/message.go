@@ -40,6 +40,10 @@ type Message struct {
 	CreatedAt    time.Time
 	EditedAt     time.Time // zero: never
 	DeletedAt    time.Time // zero: not deleted
+
+	ThreadRoot ids.Message // of the thread that it is in; zero for none
+	Thread     *Thread     // of which it is the root; nil before the first reply
+	Mentions   *Mentions   // nil for nobody
 }
 
 // Deleted says whether only a tombstone is left.

@@ -147,6 +147,7 @@ func (s *Service) inputHash(in SendInput) []byte {
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(in.Text)))) //nolint:gosec // A text has at most 40,000 bytes.
 	h.Write([]byte(in.Text))
 	h.Write(in.ReplyTo.Bytes())
+	in.hashMore(h)
 	return h.Sum(nil)[:16]
 }
 

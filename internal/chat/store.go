@@ -42,6 +42,9 @@ type Conversations interface {
 	// Members returns members by (JoinedAt, User), those after the key only,
 	// at most limit, to a member.
 	Members(ctx context.Context, viewer ids.User, id ids.Conversation, after MemberKey, limit int) ([]Member, error)
+	// Among returns those of the users who are members, in any order, to a
+	// member, in a constant number of reads.
+	Among(ctx context.Context, viewer ids.User, id ids.Conversation, of []ids.User) ([]ids.User, error)
 	// Heir returns who owns the conversation when leaving is gone: the
 	// oldest admin, else the oldest member; the zero User when nobody is
 	// left.
@@ -104,11 +107,18 @@ type Messages interface {
 	// nothing and returns that message as it is now when InputHash is the
 	// same, ErrKeyReused when not. It returns ErrMoved, and stores nothing,
 	// when MemberVersion is not m.Version.
+	//
+	// A message with a ThreadRoot changes that, too: in the same commit, with
+	// the position and rev before its own, the root's Thread becomes
+	// Thread.Replied, told as a MessageChanged. ErrThreadRoot when the root
+	// does not take replies (Message.TakesReplies).
 	Append(ctx context.Context, m NewMessage) (Message, error)
 	// Revise edits or deletes a message: ErrMoved when MemberVersion is not
 	// r.Version, ErrDeleted for editing a tombstone; deleting one again
 	// returns it and changes nothing. A deleted message's text is gone from
-	// its earlier versions and from the journal, too.
+	// its earlier versions and from the journal, too, and it mentions nobody.
+	// Deleting a reply makes its root's Thread Thread.Taken, in the same
+	// commit with the position and rev before its own, as Append does.
 	Revise(ctx context.Context, r Revision) (Message, error)
 	// Message returns a message to a member of its conversation.
 	Message(ctx context.Context, viewer ids.User, id ids.Message) (Message, error)
@@ -124,8 +134,12 @@ type Messages interface {
 	// limit when backward, to a member. Its cost does not depend on how many
 	// messages there are.
 	Page(ctx context.Context, viewer ids.User, p MessagePage) ([]Message, error)
-	// Changed returns the messages whose newest change is an edit or a
-	// deletion with rev > after, by rising Rev, at most limit, to a member.
+	// Replies returns messages of one thread as Page does those of a
+	// conversation, to a member of it; ErrNoMessage for others. Its cost does
+	// not depend on how many there are.
+	Replies(ctx context.Context, viewer ids.User, p ThreadPage) ([]Message, error)
+	// Changed returns the messages whose newest change is none that added them
+	// (an edit, a deletion, a reply in their thread) with rev > after, by rising Rev, at most limit, to a member.
 	Changed(ctx context.Context, viewer ids.User, id ids.Conversation, after int64, limit int) ([]Message, error)
 	// Edits returns the texts that a message had before, by rising Rev, with
 	// Rev > after, at most limit, to a member. A tombstone has none.
@@ -143,17 +157,20 @@ type NewMessage struct {
 	ClientID     string // empty: none
 	InputHash    []byte // keyed hash of the input; nil without ClientID
 	ReplyTo      ids.Message
+	ThreadRoot   ids.Message
+	Mentions     *Mentions
 	CreatedAt    time.Time
 	Version      int64 // the MemberVersion that it was decided on
 }
 
 // Revision is an edit, or a deletion when Delete is set.
 type Revision struct {
-	Message ids.Message
-	Version int64 // the MemberVersion that it was decided on
-	Delete  bool
-	Text    string
-	At      time.Time
+	Message  ids.Message
+	Version  int64 // the MemberVersion that it was decided on
+	Delete   bool
+	Text     string
+	Mentions *Mentions // of the edited message
+	At       time.Time
 }
 
 // MessagePage says which messages of a conversation are wanted.

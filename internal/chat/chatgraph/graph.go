@@ -43,6 +43,7 @@ type Service interface {
 	archive
 	roster
 	groups
+	threads
 	writer
 	signals
 	streams

@@ -132,11 +132,12 @@ func (m *Message) ViewerCan(ctx context.Context) (*MessageRights, error) {
 	}
 	var r MessageRights
 	r.edit, r.del = chat.MessageRights(*c.v, *m.m)
+	r.reply = chat.MayReplyInThread(*c.v, *m.m)
 	return &r, nil
 }
 
 // MessageRights is what the viewer may do with a message.
-type MessageRights struct{ edit, del bool }
+type MessageRights struct{ edit, del, reply bool }
 
 // Edit resolves edit.
 func (r *MessageRights) Edit() bool { return r.edit }

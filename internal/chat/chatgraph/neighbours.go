@@ -136,6 +136,8 @@ type besideMessages struct {
 	alone         *chat.Message // instead of a list
 	senders       crowd
 	replies       batch[ids.Message, *Message]
+	roots         batch[ids.Message, *Message]
+	named         named
 	conversations batch[ids.Conversation, *Conversation]
 }
 

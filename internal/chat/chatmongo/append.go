@@ -14,7 +14,7 @@ import (
 func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
 	var out chat.Message
 	err := s.do(ctx, &job{
-		room: m.Conversation, key: sendKey(&m),
+		room: m.Conversation, message: m.ThreadRoot, key: sendKey(&m),
 		plan: func(c *commit) (*entry, error) {
 			h, err := c.head(m.Conversation)
 			if err != nil {
@@ -23,7 +23,18 @@ func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, er
 			if h.version != m.Version {
 				return nil, chat.ErrMoved
 			}
+			var root *entry
+			if !m.ThreadRoot.IsZero() {
+				root = c.messages[m.ThreadRoot]
+				if root == nil || !root.message().TakesReplies(m.Conversation) {
+					return nil, chat.ErrThreadRoot
+				}
+			}
 			e := c.message(h, &m, 0)
+			if root != nil {
+				e.AddRev++
+				e.changeRoot(root, replied(root, &m, e.Seq))
+			}
 			out = *e.message()
 			return e, nil
 		},
@@ -53,6 +64,9 @@ func (c *commit) message(h *head, m *chat.NewMessage, changes int) *entry {
 	}
 	e.Sender, e.Text, e.Client, e.Hash = blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.ReplyTo, e.Created = blob(m.ReplyTo), micros(m.CreatedAt)
-	e.Note = noteOf(m.Note)
+	e.Note, e.Mentions = noteOf(m.Note), mentionsOf(m.Mentions)
+	if !m.ThreadRoot.IsZero() {
+		e.Reply = numbered(m.ThreadRoot.Bytes(), e.Seq)
+	}
 	return e
 }

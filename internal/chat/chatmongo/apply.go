@@ -170,11 +170,14 @@ func unlessThere(err error) error {
 	return nil
 }
 
-// applyRevisions rewrites messages. The texts before a deletion go first, so
+// applyRevisions rewrites messages, and the roots of threads. The texts before a deletion go first, so
 // that the log has none for a deleted message.
 func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 	var updates []mongo.WriteModel
 	for _, e := range of {
+		if e.Root != nil {
+			updates = append(updates, e.Root.update(e))
+		}
 		r := e.Revision
 		if r == nil {
 			continue
@@ -182,7 +185,7 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 		if r.Delete {
 			updates = append(updates, mongo.NewUpdateManyModel().
 				SetFilter(bson.D{between("past", numbered(r.Message, 0), numbered(r.Message, e.Rev))}).
-				SetUpdate(bson.D{is("$unset", bson.D{is("past", ""), is("revision.before", ""), is("revision.text", "")})}))
+				SetUpdate(bson.D{is("$unset", bson.D{is("past", ""), is("revision.before", ""), is("revision.text", ""), is("revision.mentions", "")})}))
 		}
 		set := bson.D{is("rev", e.Rev), is("changed", numbered(e.Room, e.Rev)), is("text", r.Text)}
 		if r.Delete {
@@ -191,8 +194,8 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 			set = append(set, is("edited", r.At))
 		}
 		updates = append(updates, mongo.NewUpdateOneModel().
-			SetFilter(bson.D{is("_id", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
-			SetUpdate(bson.D{is("$set", set)}))
+			SetFilter(bson.D{is("end", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
+			SetUpdate(r.mentioning(set)))
 	}
 	if len(updates) == 0 {
 		return nil
@@ -203,7 +206,7 @@ func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
 
 // onto does to a message in memory what applyRevisions does to its document.
 func (r *revision) onto(m, e *entry) {
-	m.Rev, m.Changed, m.Text = e.Rev, numbered(e.Room, e.Rev), r.Text
+	m.Rev, m.Changed, m.Text, m.Mentions = e.Rev, numbered(e.Room, e.Rev), r.Text, r.Mentions
 	if r.Delete {
 		m.Deleted = r.At
 	} else {

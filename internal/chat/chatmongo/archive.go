@@ -106,7 +106,8 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 		again := entryOf(&out)
 		var err error
 		if e.First != again.First || e.Since != again.Since || !bytes.Equal(e.ID, again.ID) || !bytes.Equal(e.Key, again.Key) ||
-			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) {
+			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) ||
+			!bytes.Equal(e.Reply, again.Reply) {
 			err = fmt.Errorf("%w: the keys at %d", chat.ErrArchive, e.End)
 		}
 		return out, e.First, err
@@ -116,6 +117,9 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 // archived is a commit as archives tell of it.
 func (e *entry) archived() chat.Entry {
 	out := chat.Entry{Pos: e.End, Conversation: e.room(), Rev: e.Rev, Ord: e.Ord}
+	if r := e.Root; r != nil {
+		out.Thread = &chat.ThreadChange{Root: idOf[ids.Message](r.ID), Target: r.Target}
+	}
 	switch {
 	case e.Receipt != nil:
 		r := e.Receipt
@@ -147,6 +151,10 @@ func (e *entry) archived() chat.Entry {
 // is brought up, for whoever fills a database brings up all of it.
 func entryOf(e *chat.Entry) *entry {
 	d := &entry{First: e.Pos, End: e.Pos, Since: e.Pos, Room: e.Conversation.Bytes(), Rev: e.Rev, Ord: e.Ord}
+	if t := e.Thread; t != nil {
+		d.First--
+		d.Root = &rootChange{ID: t.Root.Bytes(), Target: t.Target}
+	}
 	switch {
 	case e.Receipt != nil:
 		r := e.Receipt
@@ -192,7 +200,10 @@ func (e *entry) add(m *chat.Added) {
 	e.System, e.Sender, e.Text, e.Client, e.Hash = m.Kind == chat.System, blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.Key = sendKey(&chat.NewMessage{Conversation: m.Conversation, Sender: m.Sender, ClientID: m.ClientID})
 	e.ReplyTo, e.Created, e.Edited, e.Deleted = blob(m.ReplyTo), micros(m.CreatedAt), optMicros(m.EditedAt), optMicros(m.DeletedAt)
-	e.Note = noteOf(m.Note)
+	e.Note, e.Thread, e.Mentions = noteOf(m.Note), threadOf(m.Thread), mentionsOf(m.Mentions)
+	if !m.ThreadRoot.IsZero() {
+		e.Reply = numbered(m.ThreadRoot.Bytes(), m.Seq)
+	}
 	if m.Edit == nil {
 		return
 	}

@@ -165,7 +165,7 @@ type commit struct {
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
-// three queries.
+// four queries.
 func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	c := &commit{
 		at: s.at, since: s.at, base: make(map[ids.Conversation]head), heads: make(map[ids.Conversation]*head),
@@ -191,6 +191,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 				c.messages[idOf[ids.Message](found[i].ID)] = &found[i]
 			}
 		}
+	}
+	if err := s.roots(ctx, c); err != nil {
+		return nil, err
 	}
 	for _, part := range parts(members) {
 		found, err := find[memberDocument](ctx, s.members, bson.D{in("_id", part)})
@@ -268,6 +271,11 @@ func (c *commit) took(e *entry) {
 			m = &memberDocument{}
 			effect.onto(m)
 			c.members[id] = m
+		}
+	}
+	if r := e.Root; r != nil {
+		if m := c.messages[idOf[ids.Message](r.ID)]; m != nil {
+			r.onto(m, e)
 		}
 	}
 	if r := e.Revision; r != nil {

@@ -13,8 +13,9 @@ const (
 	kindReceipt  = "RECEIPT"
 )
 
-// entry is a document of chat_log: a commit. Only a change of members has
-// several positions, First to End; the note that ends it is at End.
+// entry is a document of chat_log: a commit. Only a change of members, and what
+// changes the root of a thread besides, have several positions, First to End;
+// the message or revision that ends it is at End.
 type entry struct {
 	First int64  `bson:"_id"`
 	End   int64  `bson:"end"`
@@ -41,6 +42,12 @@ type entry struct {
 	Created int64  `bson:"created,omitempty"`
 	Edited  int64  `bson:"edited,omitempty"`
 	Deleted int64  `bson:"deleted,omitempty"`
+
+	Reply    []byte    `bson:"reply,omitempty"`  // of a message in a thread: the root and Seq
+	Thread   *thread   `bson:"thread,omitempty"` // of a root
+	Mentions *mentions `bson:"mentions,omitempty"`
+
+	Root *rootChange `bson:"root,omitempty"` // what is changed besides
 
 	Edit     *memberEdit   `bson:"edit,omitempty"`
 	Revision *revision     `bson:"revision,omitempty"`
@@ -86,11 +93,13 @@ type memberChange struct {
 // before one, there are no texts.
 type revision struct {
 	Message []byte `bson:"message"`
-	Target  int64  `bson:"target"` // the message's _id
+	Target  int64  `bson:"target"` // the message's position
 	At      int64  `bson:"at"`
 	Delete  bool   `bson:"delete,omitempty"`
 	Before  string `bson:"before,omitempty"`
 	Text    string `bson:"text,omitempty"`
+
+	Mentions *mentions `bson:"mentions,omitempty"` // not of an archive's
 }
 
 type creation struct {
@@ -159,6 +168,7 @@ func (e *entry) message() *chat.Message {
 		Kind: chat.Text, Sender: idOf[ids.User](e.Sender), Text: e.Text, ClientID: e.Client,
 		ReplyTo: idOf[ids.Message](e.ReplyTo), CreatedAt: instant(e.Created),
 		EditedAt: optInstant(e.Edited), DeletedAt: optInstant(e.Deleted),
+		ThreadRoot: e.root(), Thread: e.Thread.thread(), Mentions: e.Mentions.mentions(),
 	}
 	if e.System {
 		m.Kind = chat.System

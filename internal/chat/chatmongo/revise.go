@@ -30,7 +30,13 @@ func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, erro
 		case m.Deleted != 0:
 			return nil, chat.ErrDeleted
 		}
-		e := c.revise(h, m, r)
+		var root *entry
+		if r.Delete && len(m.Reply) > 0 {
+			if root = c.messages[m.root()]; root == nil || root.Thread == nil {
+				return nil, fmt.Errorf("%w: the root of the thread of %s", errHole, r.Message)
+			}
+		}
+		e := c.revise(h, m, root, r)
 		after = *e.current
 		return e, nil
 	}})
@@ -40,13 +46,17 @@ func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, erro
 	return after, nil
 }
 
-func (c *commit) revise(h *head, m *entry, r chat.Revision) *entry {
+// revise is a revision; of a reply that is deleted with the root of its thread.
+func (c *commit) revise(h *head, m, root *entry, r chat.Revision) *entry {
 	e := c.next(kindRevision, 1)
 	e.Room, e.Rev, e.Ord = m.Room, h.lastRev+1, h.lastOrd
-	e.Revision = &revision{Message: m.ID, Target: m.First, At: micros(r.At), Delete: r.Delete}
+	e.Revision = &revision{Message: m.ID, Target: m.End, At: micros(r.At), Delete: r.Delete}
 	if !r.Delete {
-		e.Revision.Before, e.Revision.Text = m.Text, r.Text
+		e.Revision.Before, e.Revision.Text, e.Revision.Mentions = m.Text, r.Text, mentionsOf(r.Mentions)
 		e.Past = numbered(m.ID, e.Rev)
+	}
+	if root != nil {
+		e.changeRoot(root, root.Thread.thread().Taken())
 	}
 	after := *m
 	e.Revision.onto(&after, e)

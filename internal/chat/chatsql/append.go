@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -85,7 +84,8 @@ func (s *Store) place(
 	for i, item := range items {
 		of[i] = item.Value.in.Conversation
 	}
-	c, err := s.begin(ctx, tx, of, questions...)
+	var threads threading
+	c, err := s.begin(ctx, tx, of, append(questions, threads.ask(items)...)...)
 	if err != nil {
 		return false, err
 	}
@@ -109,6 +109,9 @@ func (s *Store) place(
 				continue
 			}
 		}
+		if item.Err = threads.reply(c, h, m); item.Err != nil {
+			continue
+		}
 		out := c.add(h, m)
 		r, err := rowOf(out, m.InputHash)
 		if err != nil {
@@ -125,6 +128,9 @@ func (s *Store) place(
 		return true, nil
 	}
 	if fresh, err := c.insert(ctx, rows); err != nil || !fresh {
+		return false, err
+	}
+	if err := threads.write(ctx, tx); err != nil {
 		return false, err
 	}
 	if err := s.bulk.saveReads(ctx, tx, own); err != nil {
@@ -145,7 +151,7 @@ func (c *commit) add(h *head, m *chat.NewMessage) *chat.Message {
 	out := &chat.Message{
 		ID: m.ID, Conversation: m.Conversation, Seq: h.lastSeq, Rev: h.lastRev, Ord: h.lastOrd, Pos: pos,
 		Kind: m.Kind, Sender: m.Sender, Text: m.Text, Note: m.Note, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
-		CreatedAt: stored(m.CreatedAt),
+		ThreadRoot: m.ThreadRoot, Mentions: m.Mentions, CreatedAt: stored(m.CreatedAt),
 	}
 	c.events = append(c.events, &chat.Event{
 		Kind: chat.MessageAdded, Conversation: h.id, Pos: pos, Rev: h.lastRev, LastOrd: h.lastOrd, Message: out,
@@ -157,21 +163,21 @@ func (c *commit) add(h *head, m *chat.NewMessage) *chat.Message {
 type row struct {
 	*chat.Message
 	hash []byte
-	note *string // encoded
+	// Encoded.
+	note, mentions *string
 }
 
 func rowOf(m *chat.Message, hash []byte) (row, error) {
 	r := row{Message: m, hash: hash}
-	if m.Note != nil {
-		b, err := json.Marshal(m.Note)
-		if err != nil {
-			return r, fmt.Errorf("encode the note: %w", err)
-		}
-		text := string(b)
-		r.note = &text
+	var err error
+	if r.note, err = encoded(m.Note); err == nil {
+		r.mentions, err = encoded(m.Mentions)
 	}
-	return r, nil
+	return r, err
 }
+
+// more says whether the row has what a plain message lacks.
+func (r row) more() bool { return r.mentions != nil || !r.ThreadRoot.IsZero() }
 
 // clientID is NULL where there is none.
 func (r row) clientID() *string {
@@ -187,6 +193,14 @@ func (r row) replyTo() []byte {
 		return nil
 	}
 	return r.ReplyTo.Bytes()
+}
+
+// threadRoot is NULL where there is none.
+func (r row) threadRoot() []byte {
+	if r.ThreadRoot.IsZero() {
+		return nil
+	}
+	return r.ThreadRoot.Bytes()
 }
 
 // insert writes added messages. False says that a key was taken, and that

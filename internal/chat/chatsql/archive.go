@@ -40,7 +40,7 @@ func (a *Archive) Position(ctx context.Context) (string, int64, error) {
 func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
 	var conversations, members, journal int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
-		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP')
+		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind NOT IN ('MEMBERSHIP', 'THREAD'))
 			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0)`).Scan(&conversations, &members, &journal)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
@@ -164,16 +164,16 @@ type change struct {
 func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change, error] {
 	return walked(ctx, db, func(r sqldb.Row) (c change, err error) {
 		var (
-			kind         string
-			id           ids.Message
-			m            chat.Membership
-			before, text sql.NullString
-			set, role    sql.NullString
-			target, last sql.NullInt64
-			deleted      sql.NullInt64
+			kind           string
+			id             ids.Message
+			m              chat.Membership
+			before, text   sql.NullString
+			set, role      sql.NullString
+			target         sql.NullInt64
+			deleted, later sql.NullInt64
 		)
 		err = r.Scan(&c.Pos, &c.Conversation, &c.Rev, &c.Ord, &kind, &c.at, &id, &before, &m.User, &set, &role, &m.Actor,
-			&target, &last, &deleted, &text)
+			&target, &deleted, &later, &text)
 		switch {
 		case err != nil:
 		case kind == entryMembership:
@@ -182,11 +182,13 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 		case kind == entryMessage && target.Valid:
 			c.Revised = &chat.Revised{
 				Message: id, Target: target.Int64, At: instant(c.at),
-				Delete: deleted.Valid && last.Int64 == c.Rev, Before: before.String,
+				Delete: deleted.Valid && !later.Valid, Before: before.String,
 			}
 			if !deleted.Valid {
 				c.Revised.Text = text.String
 			}
+		case kind == entryThread && target.Valid:
+			c.Thread = &chat.ThreadChange{Root: id, Target: target.Int64}
 		case kind == entryConversation && c.Rev == 1:
 			c.Made = &chat.Made{}
 		default:
@@ -194,8 +196,10 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 		}
 		return c, err
 	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.at, j.message, j.old_text, j.user_id, j.change, j.role, j.actor,
-			m.pos, m.rev, m.deleted_at,
-			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text)
+			m.pos, m.deleted_at,
+			(SELECT n.rev FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev AND n.kind = 'MESSAGE' ORDER BY n.rev LIMIT 1),
+			coalesce((SELECT n.old_text FROM chat_change n
+				WHERE n.message = j.message AND n.rev > j.rev AND n.old_text IS NOT NULL ORDER BY n.rev LIMIT 1), m.text)
 		FROM chat_change j LEFT JOIN chat_message m ON m.id = j.message
 		WHERE j.pos > $1 ORDER BY j.pos LIMIT $2`,
 		[]any{after}, func(c change) []any { return []any{c.Pos} })

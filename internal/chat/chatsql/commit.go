@@ -158,6 +158,7 @@ const (
 	entryMessage      = "MESSAGE"
 	entryMembership   = "MEMBERSHIP"
 	entryConversation = "CONVERSATION"
+	entryThread       = "THREAD" // of its root
 )
 
 // entry is what chat_change keeps of a change besides its numbers.

@@ -53,20 +53,29 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 		if _, err := c.tx.Exec(ctx, `UPDATE chat_change SET old_text = NULL WHERE message = $1`, m.ID); err != nil {
 			return nil, fmt.Errorf("take the edit history away: %w", err)
 		}
-		m.Text, m.DeletedAt = "", stored(r.At)
+		m.Text, m.Mentions, m.DeletedAt = "", nil, stored(r.At)
+		if !m.ThreadRoot.IsZero() {
+			if err := c.takeReply(ctx, h, m, r.At); err != nil {
+				return nil, err
+			}
+		}
 	} else {
 		before := m.Text
 		j.oldText = &before
-		m.Text, m.EditedAt = r.Text, stored(r.At)
+		m.Text, m.Mentions, m.EditedAt = r.Text, r.Mentions, stored(r.At)
 	}
 	event, err := c.change(ctx, h, chat.Event{Kind: chat.MessageChanged, Message: m}, j)
 	if err != nil {
 		return nil, err
 	}
 	m.Rev = event.Rev
+	mentions, err := encoded(m.Mentions)
+	if err != nil {
+		return nil, err
+	}
 	_, err = c.tx.Exec(ctx,
-		`UPDATE chat_message SET text = $1, rev = $2, edited_at = $3, deleted_at = $4 WHERE pos = $5`,
-		m.Text, m.Rev, optMicros(m.EditedAt), optMicros(m.DeletedAt), m.Pos)
+		`UPDATE chat_message SET text = $1, rev = $2, edited_at = $3, deleted_at = $4, mentions = $5 WHERE pos = $6`,
+		m.Text, m.Rev, optMicros(m.EditedAt), optMicros(m.DeletedAt), mentions, m.Pos)
 	if err != nil {
 		return nil, fmt.Errorf("rewrite the message: %w", err)
 	}

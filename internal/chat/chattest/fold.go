@@ -87,8 +87,10 @@ func (f *script) act(t testing.TB) {
 		return m.Kind == chat.System || m.Deleted() || !slices.Contains(in, m.Sender)
 	})
 	switch n := f.rnd.IntN(12); {
-	case n < 5:
+	case n < 3:
 		f.Send(t, id, pick(f.rnd, in), "text")
+	case n < 5:
+		f.discuss(t, id, owner, in)
 	case n == 5 && len(all) > 0:
 		f.Edit(t, pick(f.rnd, all), "edited")
 	case n == 6 && len(all) > 0:

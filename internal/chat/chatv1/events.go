@@ -100,6 +100,24 @@ type Message struct {
 	CreatedAt time.Time   `json:"createdAt"`
 	EditedAt  time.Time   `json:"editedAt,omitzero"`
 	DeletedAt time.Time   `json:"deletedAt,omitzero"`
+
+	ThreadRoot ids.Message `json:"threadRoot,omitzero"` // whose thread it is in
+	Thread     *Thread     `json:"thread,omitempty"`    // of which it is the root
+	Mentions   *Mentions   `json:"mentions,omitempty"`
+}
+
+// Thread is what the root of a thread knows of it.
+type Thread struct {
+	Replies int64      `json:"replies"` // that are not deleted
+	LastSeq int64      `json:"lastSeq"` // of the newest one, be it deleted
+	LastAt  time.Time  `json:"lastAt"`
+	People  []ids.User `json:"people"` // the first who have replied
+}
+
+// Mentions is whom a message mentions: members, and everybody if All.
+type Mentions struct {
+	Users []ids.User `json:"users,omitempty"`
+	All   bool       `json:"all,omitempty"`
 }
 
 // Note is what a system message says.

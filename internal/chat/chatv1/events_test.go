@@ -25,11 +25,12 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	change := chatv1.Change{ConversationID: conv, Rev: 8, LastOrd: 5}
 	message := chatv1.Message{
 		ID: id, Seq: 6, Rev: 8, Ord: 5, Pos: 91, Kind: "TEXT", SenderID: user, Text: "hi", ClientID: "k",
-		ReplyTo: id, CreatedAt: at, EditedAt: at,
+		ReplyTo: id, CreatedAt: at, EditedAt: at, ThreadRoot: id, Mentions: &chatv1.Mentions{Users: []ids.User{user}, All: true},
 	}
 	note := chatv1.Message{
 		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,
 		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
+		Thread: &chatv1.Thread{Replies: 2, LastSeq: 9, LastAt: at, People: []ids.User{user}},
 	}
 	for name, event := range map[string]any{
 		chatv1.MessageAddedName:        chatv1.MessageAdded{Change: change, Message: message},
