@@ -21,12 +21,13 @@ type display struct {
 	unread   int
 	lastRead int
 	messages map[int]message // by seq
-	base     int             // messages above it must all be known
+	asides   map[int]string
+	base     int // messages above it must all be known
 }
 
 // The parts of the documents by which it is known.
 const (
-	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
+	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } threadRootId thread { replyCount lastReplySeq } mentions { all users(first: 3) { id } } }`
 	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
@@ -41,6 +42,22 @@ type foldMessage struct {
 	Kind           string
 	ConversationID string
 	Sender         struct{ ID string }
+	aside
+}
+
+// aside is what a message has of threads and mentions.
+type aside struct {
+	ThreadRootID *string
+	Thread       *struct{ ReplyCount, LastReplySeq int }
+	Mentions     *struct {
+		All   bool
+		Users []struct{ ID string }
+	}
+}
+
+func (a aside) String() string {
+	b, _ := json.Marshal(a)
+	return string(b)
 }
 
 type foldConversation struct {
@@ -59,7 +76,7 @@ type foldConversation struct {
 func (c *foldConversation) display() *display {
 	s := &display{
 		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
-		messages: map[int]message{}, base: c.LastSeq,
+		messages: map[int]message{}, asides: map[int]string{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
 		s.members[e.Node.User.ID] = e.Node.Role
@@ -93,6 +110,7 @@ type observer struct {
 	cursor string
 	state  map[string]*display
 	resets int
+	aside  int // events of messages with a thread or mentions
 	events int
 	trace  []string      // of the events, for the case that they do not fold
 	done   chan struct{} // closed when final has come
@@ -128,6 +146,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 		}
 		for _, e := range m.Messages.Edges {
 			s.messages[e.Node.Seq] = e.Node.message
+			s.asides[e.Node.Seq] = e.Node.aside.String()
 		}
 	}
 	return d.Viewer.StreamCursor, state, nil
@@ -224,6 +243,10 @@ func (o *observer) applyMessage(e *foldEvent) {
 	}
 	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
 		s.messages[m.Seq] = m.message
+		s.asides[m.Seq] = m.aside.String()
+	}
+	if m.Thread != nil || m.Mentions != nil {
+		o.aside++
 	}
 	s.unread = e.UnreadCount
 	if m.Sender.ID == o.who.id && m.Kind == "TEXT" { // who sends has read up to there
@@ -278,6 +301,9 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 			if !ok && seq <= got.base {
 				continue // older than the membership
 			}
+			if got.asides[seq] != want.asides[seq] {
+				tell("message %d of %s: folded %s, fresh %s", seq, room, got.asides[seq], want.asides[seq])
+			}
 			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) {
 				tell("message %d of %s: folded %v %q at %d, fresh %q at %d", seq, room, ok, f.text(), f.Rev, m.text(), m.Rev)
 			}
@@ -322,10 +348,16 @@ func (s *script) act(ctx context.Context) {
 	do := func(doc string, in map[string]any) { err = s.p.gql(ctx, who.token, doc, vars("i", in), nil) }
 	switch {
 	case dice < 45 || own.ID == "" && dice < 68:
-		var m message
-		if m, err = s.p.send(ctx, who, room, text, ""); err == nil {
-			f := foldMessage{message: m}
-			f.Sender.ID = who.id
+		in := vars("conversationId", room, "text", text)
+		if dice < 20 && own.ID != "" && own.ThreadRootID == nil {
+			in["conversationId"], in["threadRootId"] = own.ConversationID, own.ID
+		}
+		if dice%3 == 0 {
+			in["text"] = text + " @all and @" + other.name
+		}
+		var d struct{ SendMessage struct{ Message foldMessage } }
+		if err = s.p.gql(ctx, who.token, `mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { ...M } } } `+messageParts, vars("i", in), &d); err == nil {
+			f := d.SendMessage.Message
 			s.mu.Lock()
 			s.sent = append(s.sent, f)
 			s.mu.Unlock()
@@ -359,7 +391,7 @@ func (s *script) act(ctx context.Context) {
 
 // play runs the script with observers who join in the middle of it, and
 // returns how their states differ from fresh ones.
-func (s *script) play(t testing.TB, observers, actions int) (diffs []string, events int) {
+func (s *script) play(t testing.TB, observers, actions int) (diffs []string, events, asides int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -409,9 +441,9 @@ func (s *script) play(t testing.TB, observers, actions int) (diffs []string, eve
 		if err != nil || o.resets != 0 {
 			t.Errorf("observer %s: %v, %d resets", o.who.name, err, o.resets)
 		}
-		diffs, events = append(diffs, d...), events+o.events
+		diffs, events, asides = append(diffs, d...), events+o.events, asides+o.aside
 	}
-	return diffs, events
+	return diffs, events, asides
 }
 
 func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
@@ -419,7 +451,7 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, args []string) {
 		p := startProgram(t, args...)
 		people := p.people(t, "user", 5)
-		faults, all := 0, 0
+		faults, all, aside := 0, 0, 0
 		for n := range scripts {
 			seed := rand.Uint64()
 			s := &script{p: p, people: people, rng: rand.New(rand.NewPCG(seed, 0))}
@@ -427,8 +459,8 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 				p.group(t, people[0], people[1], people[2]), p.group(t, people[3], people[0]),
 				p.group(t, people[0], people[1:]...),
 			}
-			diffs, events := s.play(t, 3, scriptActions)
-			all += events
+			diffs, events, asides := s.play(t, 3, scriptActions)
+			all, aside = all+events, aside+asides
 			if faults += len(diffs); len(diffs) > 0 {
 				t.Errorf("script %d (seed %d): %d diffs, first %s", n, seed, len(diffs), diffs[0])
 			}
@@ -436,6 +468,9 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 				break
 			}
 		}
-		t.Logf("%d scripts of %d actions, 3 observers each, %d events: %d diffs", scripts, scriptActions, all, faults)
+		if aside == 0 {
+			t.Error("no event told of a thread or mentions")
+		}
+		t.Logf("%d scripts of %d actions, 3 observers each, %d events, %d of them of threads and mentions: %d diffs", scripts, scriptActions, all, aside, faults)
 	})
 }
