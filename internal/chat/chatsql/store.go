@@ -31,12 +31,19 @@ type Store struct {
 	lane  *sqldb.Lane
 	bulk  bulk
 	sends *sqldb.Batcher[sending]
-	reads *sqldb.Batcher[reading]
+	// PostgreSQL: what cannot be appended at once, so that the rest can.
+	replies *sqldb.Batcher[sending]
+	reads   *sqldb.Batcher[reading]
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
+	begun atomic.Bool              // PostgreSQL: there is a position
 
-	// SQLite: what the newest job left behind, for the lane's goroutine alone.
+	// PostgreSQL: the position at which plans are made anew.
+	planned int64
+
+	// SQLite: what the newest job left behind, for the lane's goroutine alone;
+	// PostgreSQL: pos alone, of the newest append.
 	counted bool
 	pos     int64
 	epoch   string
@@ -59,6 +66,10 @@ func New(db *sqldb.DB, cfg Config) *Store {
 	}
 	batch := cmp.Or(cfg.Batch, 256)
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)
+	s.replies = s.sends
+	if db.Engine() == sqldb.PostgreSQL {
+		s.replies = sqldb.NewBatcher(s.lane, batch, s.placeAll)
+	}
 	s.reads = sqldb.NewBatcher(s.lane, batch, s.applyReads)
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
 	return s
@@ -76,6 +87,7 @@ func (s *Store) Position(ctx context.Context) (string, int64, error) {
 	if s.db.Engine() == sqldb.PostgreSQL {
 		at, err := position(ctx, s.db)
 		if err == nil {
+			s.begun.Store(true)
 			return at.epoch, at.pos, nil
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
