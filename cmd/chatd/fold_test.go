@@ -146,7 +146,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 		}
 		for _, e := range m.Messages.Edges {
 			s.messages[e.Node.Seq] = e.Node.message
-			s.asides[e.Node.Seq] = e.Node.aside.String()
+			s.asides[e.Node.Seq] = e.Node.String()
 		}
 	}
 	return d.Viewer.StreamCursor, state, nil
@@ -243,7 +243,7 @@ func (o *observer) applyMessage(e *foldEvent) {
 	}
 	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
 		s.messages[m.Seq] = m.message
-		s.asides[m.Seq] = m.aside.String()
+		s.asides[m.Seq] = m.String()
 	}
 	if m.Thread != nil || m.Mentions != nil {
 		o.aside++

@@ -246,15 +246,18 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 			}
 		}
 	}
+	root := p.says(t, ada, room, "root")
+	p.says(t, ada, room, "reply", "threadRootId", root.ID)
 	type list struct {
 		name, doc string
-		where     string // its conversation, none when empty
+		where     string // its conversation, or root, none when empty
 	}
 	lists := []list{
 		{"messages", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, room},
 		{"messages of another conversation", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, other},
 		{"conversations", `query($a: String) { conversations(after: $a) { edges { cursor } } }`, ""},
 		{"searchUsers", `query($a: String) { searchUsers(query: "a", after: $a) { edges { cursor } } }`, ""},
+		{"thread", `query($c: ID!, $a: String) { thread(rootId: $c, after: $a) { edges { cursor } } }`, root.ID},
 		{"members", `query($c: ID!, $a: String) { conversation(id: $c) { members(after: $a) { edges { cursor } } } }`, room},
 		{"events", `query($a: String) { events(after: $a) { pageInfo { cursor: endCursor } } }`, ""},
 	}

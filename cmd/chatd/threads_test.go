@@ -187,7 +187,11 @@ func TestWhoMayReplyInThreadsAndMentionAll(t *testing.T) {
 		name, code string
 		all        bool
 	}{
-		{"owner", "", true}, {"admin", "", true}, {"member", "", false}, {"removed", "NOT_FOUND", false}, {"stranger", "NOT_FOUND", false},
+		{"owner", "", true},
+		{"admin", "", true},
+		{"member", "", false},
+		{"removed", "NOT_FOUND", false},
+		{"stranger", "NOT_FOUND", false},
 		{"signed out", "UNAUTHENTICATED", false},
 	} {
 		who := person{}
