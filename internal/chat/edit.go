@@ -28,7 +28,7 @@ func (s *Service) Edit(ctx context.Context, viewer ids.User, id ids.Message, tex
 // Delete leaves a tombstone of the viewer's own message or, for an admin of a
 // group, of anybody's. Deleting again changes nothing.
 func (s *Service) Delete(ctx context.Context, viewer ids.User, id ids.Message) (Message, error) {
-	return s.revise(ctx, viewer, Revision{Message: id, Delete: true})
+	return s.revise(ctx, viewer, Revision{Message: id, Kind: ToDelete})
 }
 
 func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out Message, err error) {
@@ -37,7 +37,7 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out 
 		return Message{}, fmt.Errorf("revise %s: %w", r.Message, err)
 	}
 	err = s.decide(ctx, viewer, m.Conversation, func(v View) error {
-		if err := mayRevise(v, m, r.Delete); err != nil {
+		if err := mayRevise(v, m, r.Kind); err != nil {
 			return err
 		}
 		r.Version, r.At = v.MemberVersion, s.cfg.Now()
@@ -50,12 +50,12 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision) (out 
 	return out, nil
 }
 
-func mayRevise(v View, m Message, del bool) error {
+func mayRevise(v View, m Message, kind RevisionKind) error {
 	if m.Kind == System {
 		return ErrSystemMessage
 	}
 	own := m.Sender == v.Viewer.User && may(v.Kind, v.Viewer.Role, maySend)
-	if own || del && may(v.Kind, v.Viewer.Role, mayDeleteOthers) {
+	if own || kind == ToDelete && may(v.Kind, v.Viewer.Role, mayDeleteOthers) {
 		return nil
 	}
 	return ErrForbidden

@@ -147,14 +147,23 @@ type NewMessage struct {
 	Version      int64 // the MemberVersion that it was decided on
 }
 
-// Revision is an edit, or a deletion when Delete is set.
+// Revision is a change of one message.
 type Revision struct {
 	Message ids.Message
 	Version int64 // the MemberVersion that it was decided on
-	Delete  bool
-	Text    string
+	Kind    RevisionKind
+	Text    string // of ToEdit
 	At      time.Time
 }
+
+// RevisionKind says what a revision does to its message.
+type RevisionKind string
+
+// The kinds of revision; the zero one is an edit.
+const (
+	ToEdit   RevisionKind = ""
+	ToDelete RevisionKind = "DELETE"
+)
 
 // MessagePage says which messages of a conversation are wanted.
 type MessagePage struct {

@@ -123,7 +123,7 @@ func (e *entry) archived() chat.Entry {
 	case e.Revision != nil:
 		r := e.Revision
 		out.Revised = &chat.Revised{
-			Message: idOf[ids.Message](r.Message), Target: r.Target, At: instant(r.At), Delete: r.Delete, Before: r.Before, Text: r.Text,
+			Message: idOf[ids.Message](r.Message), Target: r.Target, At: instant(r.At), Kind: r.kind(), Before: r.Before, Text: r.Text,
 		}
 	case e.Creation != nil:
 		out.Made = &chat.Made{Conversation: e.Creation.Conversation.conversation()}
@@ -157,7 +157,7 @@ func entryOf(e *chat.Entry) *entry {
 	case e.Revised != nil:
 		r := e.Revised
 		d.Kind, d.Revision = kindRevision, &revision{
-			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Delete: r.Delete, Before: r.Before, Text: r.Text,
+			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Delete: r.Kind == chat.ToDelete, Before: r.Before, Text: r.Text,
 		}
 		if r.Before != "" { // no message is without text
 			d.Past = numbered(d.Revision.Message, e.Rev)

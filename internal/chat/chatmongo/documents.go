@@ -93,6 +93,13 @@ type revision struct {
 	Text    string `bson:"text,omitempty"`
 }
 
+func (r *revision) kind() chat.RevisionKind {
+	if r.Delete {
+		return chat.ToDelete
+	}
+	return chat.ToEdit
+}
+
 type creation struct {
 	Conversation conversationDocument `bson:"conversation"`
 	Members      []memberDocument     `bson:"members"`

@@ -25,7 +25,7 @@ func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, erro
 		switch {
 		case h.version != r.Version:
 			return nil, chat.ErrMoved
-		case m.Deleted != 0 && r.Delete:
+		case m.Deleted != 0 && r.Kind == chat.ToDelete:
 			return nil, nil //nolint:nilnil // Nothing is to be written.
 		case m.Deleted != 0:
 			return nil, chat.ErrDeleted
@@ -43,8 +43,8 @@ func (s *Store) Revise(ctx context.Context, r chat.Revision) (chat.Message, erro
 func (c *commit) revise(h *head, m *entry, r chat.Revision) *entry {
 	e := c.next(kindRevision, 1)
 	e.Room, e.Rev, e.Ord = m.Room, h.lastRev+1, h.lastOrd
-	e.Revision = &revision{Message: m.ID, Target: m.First, At: micros(r.At), Delete: r.Delete}
-	if !r.Delete {
+	e.Revision = &revision{Message: m.ID, Target: m.First, At: micros(r.At), Delete: r.Kind == chat.ToDelete}
+	if !e.Revision.Delete {
 		e.Revision.Before, e.Revision.Text = m.Text, r.Text
 		e.Past = numbered(m.ID, e.Rev)
 	}

@@ -181,11 +181,13 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			c.membership = &m
 		case kind == entryMessage && target.Valid:
 			c.Revised = &chat.Revised{
-				Message: id, Target: target.Int64, At: instant(c.at),
-				Delete: deleted.Valid && last.Int64 == c.Rev, Before: before.String,
+				Message: id, Target: target.Int64, At: instant(c.at), Before: before.String,
 			}
-			if !deleted.Valid {
+			switch {
+			case !deleted.Valid:
 				c.Revised.Text = text.String
+			case last.Int64 == c.Rev:
+				c.Revised.Kind = chat.ToDelete
 			}
 		case kind == entryConversation && c.Rev == 1:
 			c.Made = &chat.Made{}

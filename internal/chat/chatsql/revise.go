@@ -41,13 +41,13 @@ func (c *commit) revise(ctx context.Context, r chat.Revision) (*chat.Message, er
 	switch {
 	case h.memberVersion != r.Version:
 		return nil, chat.ErrMoved
-	case m.Deleted() && r.Delete:
+	case m.Deleted() && r.Kind == chat.ToDelete:
 		return m, nil
 	case m.Deleted():
 		return nil, chat.ErrDeleted
 	}
 	j := entry{kind: entryMessage, message: m.ID, at: r.At}
-	if r.Delete {
+	if r.Kind == chat.ToDelete {
 		// The texts before go first, so that the journal has none for a
 		// deleted message.
 		if _, err := c.tx.Exec(ctx, `UPDATE chat_change SET old_text = NULL WHERE message = $1`, m.ID); err != nil {

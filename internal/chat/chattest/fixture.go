@@ -108,7 +108,7 @@ func (f *Fixture) Edit(t testing.TB, m chat.Message, text string) chat.Message {
 // Delete leaves a tombstone of a message, as its sender.
 func (f *Fixture) Delete(t testing.TB, m chat.Message) chat.Message {
 	t.Helper()
-	return f.revise(t, m, chat.Revision{Delete: true})
+	return f.revise(t, m, chat.Revision{Kind: chat.ToDelete})
 }
 
 func (f *Fixture) revise(t testing.TB, m chat.Message, r chat.Revision) chat.Message {
