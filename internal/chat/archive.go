@@ -90,6 +90,8 @@ type Revised struct {
 	Kind    RevisionKind
 	Before  string
 	Text    string
+	User    ids.User // of ToReact, while the reaction is there
+	Emoji   string
 }
 
 // Made is a conversation as it was made.

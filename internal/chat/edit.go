@@ -7,13 +7,13 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// MessageRights says whether the viewer may edit and delete the message.
-func MessageRights(v View, m Message) (edit, del bool) {
-	if m.Deleted() || m.Kind == System {
-		return false, false
-	}
-	own := m.Sender == v.Viewer.User && may(v.Kind, v.Viewer.Role, maySend)
-	return own, own || may(v.Kind, v.Viewer.Role, mayDeleteOthers)
+// RevisionRights is what may be done with a message: Pin is for unpinning, too.
+type RevisionRights struct{ Edit, Delete, React, Pin bool }
+
+// MessageRights says what the viewer may do with the message.
+func MessageRights(v View, m Message) RevisionRights {
+	can := func(kind RevisionKind) bool { return !m.Deleted() && mayRevise(v, m, kind) == nil }
+	return RevisionRights{Edit: can(ToEdit), Delete: can(ToDelete), React: can(ToReact), Pin: can(ToPin)}
 }
 
 // Edit replaces the text of the viewer's own message; the text before is kept
@@ -54,9 +54,21 @@ func mayRevise(v View, m Message, kind RevisionKind) error {
 	if m.Kind == System {
 		return ErrSystemMessage
 	}
-	own := m.Sender == v.Viewer.User && may(v.Kind, v.Viewer.Role, maySend)
-	if own || kind == ToDelete && may(v.Kind, v.Viewer.Role, mayDeleteOthers) {
-		return nil
+	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
+	own := m.Sender == v.Viewer.User && can(maySend)
+	allowed := false
+	switch kind {
+	case ToEdit:
+		allowed = own
+	case ToDelete:
+		allowed = own || can(mayDeleteOthers)
+	case ToReact, ToUnreact:
+		allowed = can(mayReact)
+	case ToPin, ToUnpin:
+		allowed = can(mayPin)
 	}
-	return ErrForbidden
+	if !allowed {
+		return ErrForbidden
+	}
+	return nil
 }

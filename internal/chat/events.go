@@ -56,6 +56,12 @@ func publishedMessage(m *Message) chatv1.Message {
 	if m.Note != nil {
 		out.Note = &chatv1.Note{Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role)}
 	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, chatv1.Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &chatv1.Pin{Rev: m.Pin.Rev, At: m.Pin.At, ByID: m.Pin.By}
+	}
 	return out
 }
 
@@ -138,6 +144,12 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 	}
 	if m.Note != nil {
 		out.Note = &Note{Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role)}
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &Pin{Rev: m.Pin.Rev, At: m.Pin.At, By: m.Pin.ByID}
 	}
 	return out
 }

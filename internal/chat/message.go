@@ -40,6 +40,9 @@ type Message struct {
 	CreatedAt    time.Time
 	EditedAt     time.Time // zero: never
 	DeletedAt    time.Time // zero: not deleted
+
+	Reactions []Reaction // by first use; nil for none
+	Pin       *Pin       // nil: not pinned
 }
 
 // Deleted says whether only a tombstone is left.

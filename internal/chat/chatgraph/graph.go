@@ -44,6 +44,8 @@ type Service interface {
 	roster
 	groups
 	writer
+	reactors
+	pins
 	signals
 	streams
 }

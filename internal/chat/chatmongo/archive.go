@@ -106,7 +106,8 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 		again := entryOf(&out)
 		var err error
 		if e.First != again.First || e.Since != again.Since || !bytes.Equal(e.ID, again.ID) || !bytes.Equal(e.Key, again.Key) ||
-			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) {
+			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) ||
+			!bytes.Equal(e.Pinned, again.Pinned) || !bytes.Equal(e.Reactor, again.Reactor) || !bytes.Equal(e.Reacted, again.Reacted) {
 			err = fmt.Errorf("%w: the keys at %d", chat.ErrArchive, e.End)
 		}
 		return out, e.First, err
@@ -124,6 +125,7 @@ func (e *entry) archived() chat.Entry {
 		r := e.Revision
 		out.Revised = &chat.Revised{
 			Message: idOf[ids.Message](r.Message), Target: r.Target, At: instant(r.At), Kind: r.kind(), Before: r.Before, Text: r.Text,
+			User: idOf[ids.User](r.User), Emoji: r.Emoji,
 		}
 	case e.Creation != nil:
 		out.Made = &chat.Made{Conversation: e.Creation.Conversation.conversation()}
@@ -157,11 +159,13 @@ func entryOf(e *chat.Entry) *entry {
 	case e.Revised != nil:
 		r := e.Revised
 		d.Kind, d.Revision = kindRevision, &revision{
-			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Delete: r.Kind == chat.ToDelete, Before: r.Before, Text: r.Text,
+			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Before: r.Before, Text: r.Text,
+			User: blob(r.User), Emoji: r.Emoji,
 		}
-		if r.Before != "" { // no message is without text
-			d.Past = numbered(d.Revision.Message, e.Rev)
+		if d.Revision.Delete = r.Kind == chat.ToDelete; !d.Revision.Delete {
+			d.Revision.Kind = string(r.Kind)
 		}
+		d.index()
 	case e.Made != nil:
 		d.make(e)
 	case e.Added != nil:
@@ -192,7 +196,8 @@ func (e *entry) add(m *chat.Added) {
 	e.System, e.Sender, e.Text, e.Client, e.Hash = m.Kind == chat.System, blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.Key = sendKey(&chat.NewMessage{Conversation: m.Conversation, Sender: m.Sender, ClientID: m.ClientID})
 	e.ReplyTo, e.Created, e.Edited, e.Deleted = blob(m.ReplyTo), micros(m.CreatedAt), optMicros(m.EditedAt), optMicros(m.DeletedAt)
-	e.Note = noteOf(m.Note)
+	e.Note, e.Marks = noteOf(m.Note), marksOf(&m.Message)
+	e.Pinned = e.Marks.pinned(e.Room)
 	if m.Edit == nil {
 		return
 	}

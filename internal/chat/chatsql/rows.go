@@ -46,7 +46,7 @@ func orNull(s string) any {
 
 // messageColumns are what scanMessage reads, of chat_message m.
 const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
-	m.reply_to, m.created_at, m.edited_at, m.deleted_at`
+	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.marks`
 
 func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) }
 
@@ -55,12 +55,13 @@ func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 	var (
 		m               chat.Message
 		note, clientID  sql.NullString
+		marked          sql.NullString
 		created         int64
 		edited, deleted sql.NullInt64
 	)
 	err := r.Scan(append([]any{
 		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &note, &clientID,
-		&m.ReplyTo, &created, &edited, &deleted,
+		&m.ReplyTo, &created, &edited, &deleted, &marked,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,9 @@ func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 	}
 	m.ClientID, m.CreatedAt = clientID.String, instant(created)
 	m.EditedAt, m.DeletedAt = optInstant(edited), optInstant(deleted)
+	if marked.Valid {
+		return &m, mark(&m, marked.String)
+	}
 	return &m, nil
 }
 

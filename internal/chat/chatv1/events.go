@@ -37,8 +37,9 @@ type MessageAdded struct {
 	Message Message `json:"message"`
 }
 
-// MessageChanged says that a message was edited or deleted, and what it is
-// after the newest of its changes.
+// MessageChanged says that a message was edited or deleted, or that a reaction
+// to it or its pin has come or gone, and what it is after the newest of its
+// changes.
 type MessageChanged struct {
 	Change
 
@@ -100,6 +101,22 @@ type Message struct {
 	CreatedAt time.Time   `json:"createdAt"`
 	EditedAt  time.Time   `json:"editedAt,omitzero"`
 	DeletedAt time.Time   `json:"deletedAt,omitzero"`
+
+	Reactions []Reaction `json:"reactions,omitempty"` // by first use
+	Pin       *Pin       `json:"pin,omitempty"`
+}
+
+// Reaction is an emoji under a message, and how many users it is from.
+type Reaction struct {
+	Emoji string `json:"emoji"`
+	Count int64  `json:"count"`
+}
+
+// Pin says that a message is pinned.
+type Pin struct {
+	Rev  int64     `json:"rev"`
+	At   time.Time `json:"at"`
+	ByID ids.User  `json:"byId"`
 }
 
 // Note is what a system message says.

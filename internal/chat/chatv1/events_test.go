@@ -31,11 +31,15 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,
 		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
 	}
+	marked := message
+	marked.Reactions = []chatv1.Reaction{{Emoji: "👍🏽", Count: 2}, {Emoji: "❤️", Count: 1}}
+	marked.Pin = &chatv1.Pin{Rev: 8, At: at, ByID: user}
 	for name, event := range map[string]any{
-		chatv1.MessageAddedName:        chatv1.MessageAdded{Change: change, Message: message},
-		chatv1.MessageChangedName:      chatv1.MessageChanged{Change: change, Message: note},
-		chatv1.MembershipChangedName:   chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
-		chatv1.ConversationChangedName: chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
+		chatv1.MessageAddedName:              chatv1.MessageAdded{Change: change, Message: message},
+		chatv1.MessageChangedName:            chatv1.MessageChanged{Change: change, Message: note},
+		chatv1.MessageChangedName + ".marks": chatv1.MessageChanged{Change: change, Message: marked},
+		chatv1.MembershipChangedName:         chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
+		chatv1.ConversationChangedName:       chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
 		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{
 			Change: chatv1.Change{ConversationID: conv, LastOrd: 5}, UserID: user, ReadSeq: 6, ReadOrd: 5, DeliveredSeq: 6,
 		},
