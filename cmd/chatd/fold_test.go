@@ -20,13 +20,13 @@ type display struct {
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
-	messages map[int]message // by seq
-	base     int             // messages above it must all be known
+	messages map[int]foldMessage // by seq
+	base     int                 // messages above it must all be known
 }
 
 // The parts of the documents by which it is known.
 const (
-	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
+	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } ...K } ` + markParts + ``
 	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
@@ -41,6 +41,7 @@ type foldMessage struct {
 	Kind           string
 	ConversationID string
 	Sender         struct{ ID string }
+	marks
 }
 
 type foldConversation struct {
@@ -59,7 +60,7 @@ type foldConversation struct {
 func (c *foldConversation) display() *display {
 	s := &display{
 		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
-		messages: map[int]message{}, base: c.LastSeq,
+		messages: map[int]foldMessage{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
 		s.members[e.Node.User.ID] = e.Node.Role
@@ -127,7 +128,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 			return "", nil, err
 		}
 		for _, e := range m.Messages.Edges {
-			s.messages[e.Node.Seq] = e.Node.message
+			s.messages[e.Node.Seq] = e.Node
 		}
 	}
 	return d.Viewer.StreamCursor, state, nil
@@ -223,7 +224,7 @@ func (o *observer) applyMessage(e *foldEvent) {
 		return
 	}
 	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
-		s.messages[m.Seq] = m.message
+		s.messages[m.Seq] = m
 	}
 	s.unread = e.UnreadCount
 	if m.Sender.ID == o.who.id && m.Kind == "TEXT" { // who sends has read up to there
@@ -278,8 +279,8 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 			if !ok && seq <= got.base {
 				continue // older than the membership
 			}
-			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) {
-				tell("message %d of %s: folded %v %q at %d, fresh %q at %d", seq, room, ok, f.text(), f.Rev, m.text(), m.Rev)
+			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) || f.marks.String() != m.marks.String() {
+				tell("message %d of %s: folded %v %q with %s at %d, fresh %q with %s at %d", seq, room, ok, f.text(), f.marks, f.Rev, m.text(), m.marks, m.Rev)
 			}
 		}
 		for seq := range got.messages {
@@ -309,7 +310,7 @@ func (s *script) act(ctx context.Context) {
 	s.mu.Lock()
 	who, other := s.people[s.rng.IntN(len(s.people))], s.people[s.rng.IntN(len(s.people))]
 	room := s.rooms[s.rng.IntN(len(s.rooms)-1)]
-	dice, text, seq := s.rng.IntN(100), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
+	dice, text, seq := s.rng.IntN(125), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
 	var own foldMessage
 	if len(s.sent) > 0 {
 		own = s.sent[s.rng.IntN(len(s.sent))]
@@ -345,6 +346,13 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: TransferOwnershipInput!) { transferOwnership(input: $i) { conversation { id } } }`, vars("conversationId", room, "userId", other.id))
 	case dice < 94:
 		do(`mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", room, "userIds", []string{other.id}))
+	case dice >= 100 && own.ID == "":
+	case dice >= 121:
+		err = s.p.mark(ctx, who, []string{"pinMessage", "unpinMessage"}[seq%2], own.ID, "", nil)
+	case dice >= 112:
+		err = s.p.mark(ctx, who, "removeReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
+	case dice >= 100:
+		err = s.p.mark(ctx, who, "addReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
 	default:
 		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))
 	}

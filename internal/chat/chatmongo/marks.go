@@ -231,7 +231,7 @@ func reactorsIn(found []entry) []chat.Reactor {
 // Reactions of more users than manyUsers are read each by itself, as far as
 // is wanted; all others together, and whole.
 const (
-	manyUsers     = 100
+	manyUsers     = 50
 	readsAtOnce   = 8
 	rangesAtATime = 100
 )

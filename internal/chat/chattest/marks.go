@@ -1,6 +1,7 @@
 package chattest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -218,9 +219,17 @@ func (s suite) manyReactions(t *testing.T) {
 	u := Users(2)
 	c := s.Group(t, u...)
 	m := s.Send(t, c.ID, u[0], "text")
-	for i := range chat.MaxReactions {
-		m = s.React(t, u[0], m, fmt.Sprintf("%c", 0x1f400+i))
+	for _, err := range atOnce(t.Context(), chat.MaxReactions, func(ctx context.Context, i int) error {
+		_, err := s.Store.Revise(ctx, chat.Revision{
+			Message: m.ID, Version: 1, Kind: chat.ToReact, User: u[0], Emoji: fmt.Sprintf("%c", 0x1f400+i), At: s.Now(),
+		})
+		return err
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	m = s.message(t, u[1], m.ID)
 	same(t, "different ones", len(m.Reactions), chat.MaxReactions)
 	react := chat.Revision{Message: m.ID, Version: 1, Kind: chat.ToReact, User: u[1], Emoji: emoji[0], At: s.Now()}
 	_, err := s.Store.Revise(t.Context(), react)
