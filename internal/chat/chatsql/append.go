@@ -15,13 +15,17 @@ import (
 
 // sending is one caller's Append on its way through the batch.
 type sending struct {
-	in  chat.NewMessage
-	out *chat.Message
+	in    chat.NewMessage
+	out   *chat.Message
+	first int64 // without out: the position of the message that has the key
 }
 
 // Append stores a message; many callers' in one commit.
 func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
 	done, err := s.sends.Do(ctx, sending{in: m})
+	if err == nil && done.out == nil {
+		done.out, err = s.repeated(ctx, done)
+	}
 	if err != nil {
 		return chat.Message{}, fmt.Errorf("append to %s: %w", m.Conversation, err)
 	}
@@ -54,10 +58,14 @@ func (p prior) again(hash []byte) (*chat.Message, error) {
 
 // applySends writes a batch. On SQLite it first takes every key for a new one
 // and lets the unique index say whether that is so, which costs nothing; where
-// it is not, it begins again with the keys looked up. On PostgreSQL they are
-// looked up in the exchange that takes the position.
+// it is not, it begins again with the keys looked up. PostgreSQL does all of it
+// in one statement where it can; where not, keys are looked up in the exchange
+// that takes the position.
 func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 	ctx := context.Background()
+	if s.atOnce(items) {
+		return s.appendAtOnce(ctx, tx, items)
+	}
 	known := make(map[clientKey]prior)
 	fresh, err := s.place(ctx, tx, items, known, s.bulk.priors(items, known)...)
 	if err != nil || fresh {
@@ -142,15 +150,25 @@ func (c *commit) add(h *head, m *chat.NewMessage) *chat.Message {
 		h.lastOrd++
 	}
 	h.activePos = pos
-	out := &chat.Message{
-		ID: m.ID, Conversation: m.Conversation, Seq: h.lastSeq, Rev: h.lastRev, Ord: h.lastOrd, Pos: pos,
-		Kind: m.Kind, Sender: m.Sender, Text: m.Text, Note: m.Note, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
-		CreatedAt: stored(m.CreatedAt),
-	}
-	c.events = append(c.events, &chat.Event{
-		Kind: chat.MessageAdded, Conversation: h.id, Pos: pos, Rev: h.lastRev, LastOrd: h.lastOrd, Message: out,
-	})
+	out := unnumbered(m)
+	out.Seq, out.Rev, out.Ord, out.Pos = h.lastSeq, h.lastRev, h.lastOrd, pos
+	c.events = append(c.events, added(out))
 	return out
+}
+
+// unnumbered is a new message without its numbers.
+func unnumbered(m *chat.NewMessage) *chat.Message {
+	return &chat.Message{
+		ID: m.ID, Conversation: m.Conversation, Kind: m.Kind, Sender: m.Sender, Text: m.Text, Note: m.Note,
+		ClientID: m.ClientID, ReplyTo: m.ReplyTo, CreatedAt: stored(m.CreatedAt),
+	}
+}
+
+// added tells of a message that is the newest of its conversation.
+func added(m *chat.Message) *chat.Event {
+	return &chat.Event{
+		Kind: chat.MessageAdded, Conversation: m.Conversation, Pos: m.Pos, Rev: m.Rev, LastOrd: m.Ord, Message: m,
+	}
 }
 
 // row is a message with what only its row has.

@@ -218,6 +218,8 @@ func (c *commit) keep(touched []*head) {
 		// either reads an event or is told of it.
 		if s.db.Engine() == sqldb.SQLite {
 			s.shown.Store(at)
+		} else {
+			s.begun.Store(true)
 		}
 		if len(events) > 0 {
 			s.told(events)

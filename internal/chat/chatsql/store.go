@@ -35,8 +35,13 @@ type Store struct {
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
+	begun atomic.Bool              // PostgreSQL: there is a position
 
-	// SQLite: what the newest job left behind, for the lane's goroutine alone.
+	// PostgreSQL: the position at which plans are made anew.
+	planned int64
+
+	// SQLite: what the newest job left behind, for the lane's goroutine alone;
+	// PostgreSQL: pos alone, of the newest append.
 	counted bool
 	pos     int64
 	epoch   string
@@ -76,6 +81,7 @@ func (s *Store) Position(ctx context.Context) (string, int64, error) {
 	if s.db.Engine() == sqldb.PostgreSQL {
 		at, err := position(ctx, s.db)
 		if err == nil {
+			s.begun.Store(true)
 			return at.epoch, at.pos, nil
 		}
 		if !errors.Is(err, sql.ErrNoRows) {

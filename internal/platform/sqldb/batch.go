@@ -29,9 +29,10 @@ type batch interface {
 
 // NewBatcher returns a batcher on that lane, which gives apply at most limit
 // items at once. apply is called like a job of Write: by the lane's goroutine,
-// perhaps again with the same items after what it did was undone. It must not
-// keep items. When it fails or panics with several items it is called again
-// for each of them alone, so that only those fail that must.
+// perhaps again with the same items after what it did was undone. It may keep
+// the items until the answers to what it has asked for later (Tx.Later) are
+// there, not the slice. When it fails or panics with several items it is called
+// again for each of them alone, so that only those fail that must.
 func NewBatcher[T any](l *Lane, limit int, apply func(tx *Tx, items []*Item[T]) error) *Batcher[T] {
 	return &Batcher[T]{lane: l, max: max(limit, 1), apply: apply}
 }
@@ -51,7 +52,7 @@ func (b *Batcher[T]) Do(ctx context.Context, v T) (T, error) {
 	if err := b.lane.do(ctx, &c.job); err != nil {
 		return v, err
 	}
-	return c.Value, nil
+	return c.Value, c.Err
 }
 
 func (b *Batcher[T]) limit() int { return b.max }
@@ -63,10 +64,6 @@ func (b *Batcher[T]) run(tx *Tx, jobs []*job) error {
 		c.Item = Item[T]{Value: c.given}
 		b.items = append(b.items, &c.Item)
 	}
-	err := b.apply(tx, b.items)
-	for i, j := range jobs {
-		j.err = b.items[i].Err
-	}
-	clear(b.items)
-	return err
+	defer clear(b.items)
+	return b.apply(tx, b.items)
 }

@@ -13,7 +13,7 @@ import (
 type Question struct {
 	Text string
 	Args []any
-	Each func(Row) error // called for every row
+	Each func(Row) error // called for every row; nil where there are none
 }
 
 // pending is a statement that has not been sent yet.
@@ -32,14 +32,31 @@ func (e lateError) Unwrap() error { return e.error }
 // PostgreSQL gets it in one exchange with the next statement that is waited
 // for, or with the commit; SQLite at once. When it fails so does the job.
 func (tx *Tx) Later(ctx context.Context, q string, args ...any) error {
-	if tx.db.engine == SQLite {
-		_, err := tx.Exec(ctx, q, args...)
-		return err
+	return tx.AnswersLater(ctx, Question{Text: q, Args: args})
+}
+
+// AnswersLater asks as Answers does, but waits for no answer: they come with
+// those to the next statement that is waited for, or with the commit, before
+// what AfterCommit registered. So an Each may run when the commit is done, and
+// must not refuse rows that are well formed.
+func (tx *Tx) AnswersLater(ctx context.Context, of ...Question) error {
+	for _, q := range of {
+		switch {
+		case tx.db.engine == PostgreSQL:
+			if err := tx.before(q.Text, q.Each == nil); err != nil {
+				return err
+			}
+			tx.pending = append(tx.pending, pending{Question: q})
+		case q.Each == nil:
+			if _, err := tx.Exec(ctx, q.Text, q.Args...); err != nil {
+				return err
+			}
+		default:
+			if err := tx.answer(ctx, q); err != nil {
+				return err
+			}
+		}
 	}
-	if err := tx.before(q, true); err != nil {
-		return err
-	}
-	tx.pending = append(tx.pending, pending{Question: Question{Text: q, Args: args}})
 	return nil
 }
 
@@ -49,19 +66,8 @@ func (tx *Tx) Later(ctx context.Context, q string, args ...any) error {
 //
 //nolint:contextcheck // See Tx.
 func (tx *Tx) Answers(ctx context.Context, of ...Question) error {
-	if tx.db.engine == SQLite {
-		for _, q := range of {
-			if err := tx.answer(ctx, q); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, q := range of {
-		if err := tx.before(q.Text, false); err != nil {
-			return err
-		}
-		tx.pending = append(tx.pending, pending{Question: q})
+	if err := tx.AnswersLater(ctx, of...); err != nil {
+		return err
 	}
 	_, err := tx.flush(tx.ctx)
 	return tx.note(err)

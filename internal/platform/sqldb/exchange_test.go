@@ -143,6 +143,62 @@ func TestAnItemWhoseStatementFailsLaterFailsAlone(t *testing.T) {
 	})
 }
 
+// What items are told by answers that come with the commit is theirs, an error
+// too, and is there before whoever is told of the commit.
+func TestAnswersThatComeWithTheCommitReachTheirItems(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		l := setup(t, db)
+		told := 0
+		b := sqldb.NewBatcher(l, 10, func(tx *sqldb.Tx, items []*sqldb.Item[int64]) error {
+			all := slices.Clone(items)
+			sum := int64(0)
+			tx.AfterCommit(func() {
+				for _, it := range all {
+					if it.Err == nil {
+						sum += it.Value
+					}
+				}
+				told += int(sum)
+			})
+			for _, it := range all {
+				if err := later(t, tx, it.Value); err != nil {
+					return err
+				}
+				err := tx.AnswersLater(t.Context(), sqldb.Question{
+					Text: "SELECT 100 + id FROM things WHERE id = $1", Args: []any{it.Value},
+					Each: func(r sqldb.Row) error {
+						if it.Value == 2 {
+							it.Err = errRefused
+						}
+						return r.Scan(&it.Value)
+					},
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		got := make([]int64, 5)
+		var jobs []func() error
+		for id := range int64(5) {
+			jobs = append(jobs, func() (err error) {
+				got[id], err = b.Do(t.Context(), id)
+				return err
+			})
+		}
+		for id, err := range together(t, db, l, jobs...) {
+			if (id == 2) != errors.Is(err, errRefused) || id != 2 && err != nil {
+				t.Errorf("item %d: %v", id, err)
+			}
+		}
+		if !slices.Equal(got, []int64{100, 101, 102, 103, 104}) || told != 100+101+103+104 {
+			t.Errorf("got %v, told of %d", got, told)
+		}
+	})
+}
+
 func TestAJobThatDoesNothingIsCommitted(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
