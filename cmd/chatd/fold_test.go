@@ -279,7 +279,7 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 			if !ok && seq <= got.base {
 				continue // older than the membership
 			}
-			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) || f.marks.String() != m.marks.String() {
+			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) || f.String() != m.String() {
 				tell("message %d of %s: folded %v %q with %s at %d, fresh %q with %s at %d", seq, room, ok, f.text(), f.marks, f.Rev, m.text(), m.marks, m.Rev)
 			}
 		}

@@ -25,7 +25,7 @@ func (s suite) markTests() map[string]func(*testing.T) {
 }
 
 // emoji are for reactions; which ones, stores do not care.
-var emoji = []string{"👍", "❤️", "🎉", "👩🏿‍❤️‍💋‍👨🏻", "1️⃣", "🇩🇪"} //nolint:gochecknoglobals // A table.
+var emoji = []string{"👍", "❤️", "🎉", "👩🏿‍❤️‍💋‍👨🏻", "1️⃣", "🇩🇪"}
 
 func (s suite) reactorsOf(t *testing.T, limit int, of ...chat.Message) []chat.Reactor {
 	t.Helper()

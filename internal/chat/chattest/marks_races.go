@@ -11,7 +11,7 @@ import (
 
 func (s suite) markRaceTests() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
-		"whoever reacts at once is counted":                            s.reactionsAtOnce,
+		"whoever reacts at once is counted":                             s.reactionsAtOnce,
 		"one user's reactions that race leave the count of one or none": s.oneReactsAtOnce,
 		"reactions that race with a deletion are gone":                  s.reactAgainstDelete,
 		"edits, reactions and pins that race all hold":                  s.editAgainstReact,
