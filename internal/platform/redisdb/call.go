@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 	"github.com/rs/zerolog"
 )
 
 // call runs fn unless Redis is away, and returns when its time is over even
 // if fn does not: then what fn writes must not be read. An error reply of the
 // server is returned as it is; all else that fails is ErrAway.
-func (d *DB) call(ctx context.Context, fn func(context.Context) error) error {
+func (d *DB) call(ctx context.Context, fn func(redis.Conn) error) error {
 	if why := d.health.why(); why != nil {
 		d.metrics.skipped.Inc()
 		return fmt.Errorf("%w: %w", ErrAway, why)
@@ -43,14 +43,14 @@ func (d *DB) call(ctx context.Context, fn func(context.Context) error) error {
 
 // isReply says whether err is what the server has answered.
 func isReply(err error) bool {
-	_, ok := rueidis.IsRedisErr(err)
+	_, ok := errors.AsType[redis.Error](err)
 	return ok
 }
 
-// bounded runs fn on a goroutine that it leaves behind when ctx ends: the
-// driver waits without the context for a connection that another is making,
-// and for room in its queue.
-func (d *DB) bounded(ctx context.Context, fn func(context.Context) error) error {
+// bounded runs fn on a goroutine that it leaves behind when ctx ends: what it
+// has begun, be it a connection or the wait for an answer, is of use to others
+// when it is brought to its end.
+func (d *DB) bounded(ctx context.Context, fn func(redis.Conn) error) error {
 	select {
 	case d.flight <- struct{}{}:
 	case <-ctx.Done():
@@ -63,7 +63,7 @@ func (d *DB) bounded(ctx context.Context, fn func(context.Context) error) error 
 	done := make(chan error, 1)
 	go func() {
 		defer func() { <-d.flight }()
-		done <- fn(ctx)
+		done <- d.with(ctx, fn)
 	}()
 	select {
 	case err := <-done:

@@ -3,26 +3,40 @@ package redisdb
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // Script is a Lua script that answers with a whole number. It runs on the
 // server as one step.
-type Script struct{ lua *rueidis.Lua }
+type Script struct{ lua *redis.Script }
 
 // NewScript makes a script. Nothing is sent before it is run; a server that
 // has forgotten it is sent it again.
-func NewScript(text string) *Script { return &Script{rueidis.NewLuaScript(text)} }
+func NewScript(text string) *Script { return &Script{redis.NewScript(-1, text)} }
+
+// run runs a script on a connection.
+func (s *Script) run(c redis.Conn, keys, args []string) (any, error) {
+	all := make([]any, 0, 1+len(keys)+len(args))
+	all = append(all, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	for _, arg := range args {
+		all = append(all, arg)
+	}
+	return s.lua.Do(c, all...)
+}
 
 // Eval runs a script with keys, which are names as Name makes them, and
 // arguments. ErrAway, or the server's own error; then the script may have run
 // all the same.
 func (d *DB) Eval(ctx context.Context, s *Script, keys, args []string) (int64, error) {
 	var answer int64
-	err := d.call(ctx, func(ctx context.Context) (err error) {
-		answer, err = s.lua.Exec(ctx, d.client, keys, args).AsInt64()
+	err := d.call(ctx, func(c redis.Conn) (err error) {
+		answer, err = redis.Int64(s.run(c, keys, args))
 		return err
 	})
 	if err != nil {
@@ -34,8 +48,8 @@ func (d *DB) Eval(ctx context.Context, s *Script, keys, args []string) (int64, e
 // Texts is Eval for a script that answers with a list of texts.
 func (d *DB) Texts(ctx context.Context, s *Script, keys, args []string) ([]string, error) {
 	var answer []string
-	err := d.call(ctx, func(ctx context.Context) (err error) {
-		answer, err = s.lua.Exec(ctx, d.client, keys, args).AsStrSlice()
+	err := d.call(ctx, func(c redis.Conn) (err error) {
+		answer, err = redis.Strings(s.run(c, keys, args))
 		return err
 	})
 	if err != nil {
@@ -51,28 +65,29 @@ func (d *DB) Values(ctx context.Context, keys []string) ([][]byte, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var found []rueidis.RedisMessage
-	err := d.call(ctx, func(ctx context.Context) (err error) {
-		found, err = d.client.Do(ctx, d.client.B().Mget().Key(keys...).Build()).ToArray()
+	names := make([]any, len(keys))
+	for i, key := range keys {
+		names[i] = key
+	}
+	var found [][]byte
+	err := d.call(ctx, func(c redis.Conn) (err error) {
+		found, err = redis.ByteSlices(c.Do("MGET", names...))
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read values: %w", err)
 	}
 	values := make([][]byte, len(keys))
-	for i := range min(len(found), len(keys)) {
-		if b, err := found[i].AsBytes(); err == nil {
-			values[i] = b
-		}
-	}
+	copy(values, found)
 	return values, nil
 }
 
 // Publish sends a message to all who are subscribed to a channel, a name as
 // Name makes it, at this moment. ErrAway, or the server's own error.
 func (d *DB) Publish(ctx context.Context, channel, message string) error {
-	err := d.call(ctx, func(ctx context.Context) error {
-		return d.client.Do(ctx, d.client.B().Publish().Channel(channel).Message(message).Build()).Error()
+	err := d.call(ctx, func(c redis.Conn) error {
+		_, err := c.Do("PUBLISH", channel, message)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
@@ -84,7 +99,7 @@ func (d *DB) Publish(ctx context.Context, channel, message string) error {
 // Subscribe calls hear with every message of a channel until ctx ends, and
 // returns ctx's error. It subscribes again whenever the connection is lost;
 // what is sent meanwhile is not heard. hear is called by one goroutine, and
-// must not block: all calls wait behind it.
+// must not block: all messages wait behind it.
 func (d *DB) Subscribe(ctx context.Context, channel string, hear func(message string)) error {
 	again := time.NewTimer(0)
 	defer again.Stop()
@@ -95,15 +110,52 @@ func (d *DB) Subscribe(ctx context.Context, channel string, hear func(message st
 		case <-again.C:
 		}
 		// Why it ended, the probe finds out and tells.
-		_ = d.client.Receive(ctx, d.client.B().Subscribe().Channel(channel).Build(), func(m rueidis.PubSubMessage) {
-			d.metrics.heard.Inc()
-			hear(m.Message)
-		})
+		_ = d.receive(ctx, channel, hear)
 		if d.closed.Load() {
 			<-ctx.Done()
 			return ctx.Err()
 		}
 		again.Reset(d.cfg.ProbeEvery)
+	}
+}
+
+// receive is Subscribe on one connection, as long as that lasts.
+func (d *DB) receive(ctx context.Context, channel string, hear func(message string)) error {
+	c, err := d.dial(ctx)
+	if err != nil {
+		return err
+	}
+	on := redis.PubSubConn{Conn: c}
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
+	defer func() { cancel(); _ = c.Close() }()
+	if err := on.Subscribe(channel); err != nil {
+		return err
+	}
+	pinging.Go(func() {
+		tick := time.NewTicker(pingEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if on.Ping("") != nil {
+				return // whoever receives has the error too
+			}
+		}
+	})
+	for {
+		switch m := on.ReceiveWithTimeout(pingEvery + d.cfg.ConnectTimeout).(type) {
+		case redis.Message:
+			d.metrics.heard.Inc()
+			hear(string(m.Data))
+		case error:
+			return m
+		}
 	}
 }
 
@@ -119,7 +171,8 @@ func looking() *Script {
 
 // probe asks whether Redis can work.
 func (d *DB) probe(ctx context.Context) error {
-	return d.bounded(ctx, func(ctx context.Context) error {
-		return d.probing.lua.Exec(ctx, d.client, []string{d.Name("probe")}, nil).Error()
+	return d.bounded(ctx, func(c redis.Conn) error {
+		_, err := d.probing.run(c, []string{d.Name("probe")}, nil)
+		return err
 	})
 }

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"sync/atomic"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/rueidis"
 	"github.com/rs/zerolog"
 
 	"chatd/internal/platform/errs"
@@ -30,8 +28,9 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// Timeout bounds every call (100 ms).
 	Timeout time.Duration
-	// MaxInFlight is how many calls may be under way (256). Further ones wait
-	// for their turn, within Timeout.
+	// MaxInFlight is how many calls may be under way (64), each with a
+	// connection of its own. Further ones wait for their turn, within Timeout.
+	// Each Subscribe has one connection more.
 	MaxInFlight int
 	// Failures in a row after which Redis is away (3). When it says itself
 	// that it cannot work, one probe is enough.
@@ -48,7 +47,7 @@ func (c Config) withDefaults() Config {
 	c.Prefix = cmp.Or(c.Prefix, "chatd")
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 3*time.Second)
 	c.Timeout = cmp.Or(c.Timeout, 100*time.Millisecond)
-	c.MaxInFlight = cmp.Or(c.MaxInFlight, 256)
+	c.MaxInFlight = cmp.Or(c.MaxInFlight, 64)
 	c.Failures = cmp.Or(c.Failures, 3)
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, 500*time.Millisecond)
 	return c
@@ -66,9 +65,13 @@ var (
 // DB is an open Redis. All methods may be called at once.
 type DB struct {
 	cfg     Config
-	client  rueidis.Client
+	at      address
+	pool    *redis.Pool
+	open    ends
 	flight  chan struct{} // as many as calls are under way
 	closed  atomic.Bool
+	since   time.Time    // it was opened
+	trusted atomic.Int64 // after since: connections that have been idle for longer are not used
 	health  breaker
 	probing *Script
 	metrics *metrics
@@ -101,22 +104,22 @@ func Check(ctx context.Context, cfg Config) (version string, err error) {
 
 // connect opens a Redis that a script, run once, shows to be usable.
 func connect(ctx context.Context, cfg Config, trial *Script) (*DB, string, error) {
-	option, where, err := cfg.option()
+	at, err := cfg.address()
 	if err != nil {
 		return nil, "", err
 	}
-	no := func(err error) (*DB, string, error) {
-		return nil, "", fmt.Errorf("redis at %s: %w", where, plain(err, option.TLSConfig != nil, cfg.ConnectTimeout))
-	}
-	client, err := rueidis.NewClient(option)
-	if err != nil {
-		if client != nil {
-			client.Close()
-		}
-		return no(err)
-	}
-	d := &DB{cfg: cfg, client: client, flight: make(chan struct{}, cfg.MaxInFlight), probing: trial}
+	d := &DB{cfg: cfg, at: at, flight: make(chan struct{}, cfg.MaxInFlight), since: time.Now(), probing: trial}
 	d.health = breaker{failures: cfg.Failures, log: cfg.Log}
+	d.pool = &redis.Pool{
+		// flight is its limit: a pool that waits panics when it is closed meanwhile.
+		DialContext: d.dial, MaxIdle: cfg.MaxInFlight, IdleTimeout: idleConns,
+		TestOnBorrow: func(_ redis.Conn, used time.Time) error {
+			if used.Sub(d.since) <= time.Duration(d.trusted.Load()) {
+				return errClosed
+			}
+			return nil
+		},
+	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 	version, err := d.fit(ctx)
@@ -124,37 +127,10 @@ func connect(ctx context.Context, cfg Config, trial *Script) (*DB, string, error
 		err = d.probe(ctx)
 	}
 	if err != nil {
-		client.Close()
-		return no(err)
+		d.Close()
+		return nil, "", fmt.Errorf("redis at %s: %w", at.host, plain(err, at.tls != nil, cfg.ConnectTimeout))
 	}
 	return d, version, nil
-}
-
-// option is the driver's configuration, and where Redis is.
-func (c Config) option() (o rueidis.ClientOption, where string, err error) {
-	// What the driver and net/url say of a URL may quote a password.
-	u, err := url.Parse(c.URL)
-	if err != nil {
-		return o, "", errURL
-	}
-	if o, err = rueidis.ParseURL(c.URL); err != nil || len(o.InitAddress) != 1 || u.Scheme != "unix" && u.Host == "" {
-		return o, "", errURL
-	}
-	if o.Sentinel.MasterSet != "" {
-		return o, "", errors.New("redis: sentinels are not supported; name the server itself")
-	}
-	o.ForceSingleClient = true
-	o.Dialer = net.Dialer{Timeout: c.ConnectTimeout, KeepAlive: time.Second}
-	o.ConnWriteTimeout = c.ConnectTimeout
-	o.ClientName = "chatd"
-	o.DisableCache = true // nothing is cached here, and its memory would be taken
-	o.DisableRetry = true // a call that has failed is answered without Redis
-	// One connection: calls that come together share a write. Always
-	// pipelining, a call whose time is over does not cost the connection.
-	o.AlwaysPipelining = true
-	o.PipelineMultiplex = -1
-	o.ReadBufferEachConn, o.WriteBufferEachConn = 64<<10, 64<<10
-	return o, o.InitAddress[0], nil
 }
 
 // Name returns a key or channel of this server's own.
@@ -193,6 +169,7 @@ func (d *DB) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
+			d.distrust() // a new connection may lead to a server that can work
 			d.health.failed(err, isReply(err))
 		default:
 			d.health.answered(true)
@@ -205,8 +182,12 @@ func (d *DB) Close() {
 	if d.closed.Swap(true) {
 		return
 	}
-	d.client.Close()
+	d.open.close()
+	_ = d.pool.Close()
 	for range cap(d.flight) {
 		d.flight <- struct{}{}
+	}
+	for range cap(d.flight) { // whoever waits for a turn is told
+		<-d.flight
 	}
 }

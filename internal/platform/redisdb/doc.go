@@ -15,8 +15,8 @@
 // Config.MaxInFlight at most, and is left behind when its time is over. What
 // was left behind may still happen on the server.
 //
-// Start at db.go, then call.go for when Redis is away and commands.go for what
-// can be asked. It knows one server (or what stands for one, as a managed
-// fail-over address does), no cluster and no sentinels, and holds no lock and
-// no cache.
+// Start at db.go, then call.go for when Redis is away, conn.go for connections
+// and commands.go for what can be asked. It knows one server (or what stands
+// for one, as a managed fail-over address does), no cluster and no sentinels,
+// and holds no lock and no cache.
 package redisdb

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // oldest is the first Redis with the commands and users that are used here.
@@ -22,30 +22,40 @@ const oldest = 6
 
 // fit makes sure that the server is one to work on, and tells its version.
 func (d *DB) fit(ctx context.Context) (version string, err error) {
-	err = d.bounded(ctx, func(ctx context.Context) error {
-		answer, err := d.client.Do(ctx, d.client.B().Arbitrary("HELLO", "3").Build()).ToMap()
-		if reply, ok := rueidis.IsRedisErr(err); ok && strings.Contains(strings.ToLower(reply.Error()), "unknown command") {
-			return fmt.Errorf("it is older than %d.0, which chatd needs; upgrade it", oldest)
-		}
-		if err != nil {
-			return err
-		}
-		said := func(name string) string {
-			value := answer[name]
-			text, _ := value.ToString()
-			return text
-		}
-		version = said("version")
-		major, _, _ := strings.Cut(version, ".")
-		if n, err := strconv.Atoi(major); err == nil && n < oldest {
-			return fmt.Errorf("it is version %s, and chatd needs %d.0 or later; upgrade it", version, oldest)
-		}
-		if role := said("role"); role == "replica" || role == "slave" {
-			return errReplica
-		}
-		return nil
+	var said map[string]string
+	err = d.bounded(ctx, func(c redis.Conn) (err error) {
+		said, err = texts(c.Do("HELLO"))
+		return err
 	})
-	return version, err
+	if reply, ok := errors.AsType[redis.Error](err); ok && strings.Contains(strings.ToLower(reply.Error()), "unknown command") {
+		return "", fmt.Errorf("it is older than %d.0, which chatd needs; upgrade it", oldest)
+	}
+	if err != nil {
+		return "", err
+	}
+	version = said["version"]
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < oldest {
+		return version, fmt.Errorf("it is version %s, and chatd needs %d.0 or later; upgrade it", version, oldest)
+	}
+	if role := said["role"]; role == "replica" || role == "slave" {
+		return version, errReplica
+	}
+	return version, nil
+}
+
+// texts are the names of a list of names and values whose values are texts.
+func texts(answer any, err error) (map[string]string, error) {
+	list, err := redis.Values(answer, err)
+	of := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		name, bad := redis.String(list[i], nil)
+		value, worse := redis.String(list[i+1], nil)
+		if bad == nil && worse == nil {
+			of[name] = value
+		}
+	}
+	return of, err
 }
 
 var errReplica = errors.New("it is a replica, which takes no writes; name the primary in the URL")
@@ -66,7 +76,7 @@ var advice = map[string]string{
 
 // plain says in one line what to do about an error of the first connection.
 func plain(err error, withTLS bool, within time.Duration) error {
-	if reply, ok := rueidis.IsRedisErr(err); ok {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
 		for code, what := range advice {
 			if strings.HasPrefix(reply.Error(), code) {
 				return fmt.Errorf("%s: %w", what, err)
@@ -100,7 +110,7 @@ func plain(err error, withTLS bool, within time.Duration) error {
 		return errors.New("it closed the connection; if that is its port for TLS, write rediss:// instead of redis://")
 	case closed:
 		return fmt.Errorf("it closed the connection; check that this is Redis's port for TLS (%s)", line)
-	case strings.Contains(line, "unknown message type"):
+	case strings.HasPrefix(line, "redigo: "):
 		return fmt.Errorf("what answers is no Redis; check host and port in the URL (%s)", line)
 	}
 	return errors.New(line)

@@ -28,7 +28,7 @@ var graphiqlDist embed.FS
 // GraphiQL's editor writes its theme as style elements, so styles may be
 // inline there; scripts and workers are files of ours and nothing else.
 const graphiqlPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; " +
-	"style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; " +
+	"style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Index serves the plain page at /. Only GET and HEAD are answered; it is for

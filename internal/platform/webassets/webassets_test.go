@@ -104,6 +104,18 @@ func TestGraphiQLHasAllItsParts(t *testing.T) {
 	}
 }
 
+func TestStylesBringNoFontsButTheEditorsIcons(t *testing.T) {
+	t.Parallel()
+	styles := body(t, get(t, webassets.GraphiQL(), "/graphiql/main.css"))
+	icons := regexp.MustCompile(`@font-face\{font-family:codicon;[^}]*url\("\./([^"]+\.ttf)"\)`).FindStringSubmatch(styles)
+	if icons == nil || strings.Contains(styles, "url(data:font") {
+		t.Fatal("the build has taken in GraphiQL's fonts, or left the editor's icons out")
+	}
+	if answer := get(t, webassets.GraphiQL(), "/graphiql/"+icons[1]); answer.StatusCode != http.StatusOK {
+		t.Error(answer.Status)
+	}
+}
+
 func TestWhatIsKeptIsAskedAboutOrNamedByItsContents(t *testing.T) {
 	t.Parallel()
 	h := webassets.GraphiQL()
