@@ -308,8 +308,9 @@ func TestReactionsOnTwoNodesAtOnceAreAllCounted(t *testing.T) {
 			for _, r := range got.Reactions {
 				total += r.Count
 			}
-			if got.Rev != rev || total != rev-m.Rev {
-				t.Fatalf("node %d told rev %d with %d reactions, want %d", i, got.Rev, total, rev)
+			// What a node reads late it tells as it is by then.
+			if got.Rev < rev || got.Rev > last || total != got.Rev-m.Rev {
+				t.Fatalf("node %d told rev %d with %d reactions as change %d", i, got.Rev, total, rev)
 			}
 			if rev == last && (len(got.Reactions) != each || got.Reactions[each-1].Count != len(all)) {
 				t.Errorf("node %d ends with %v", i, got.Reactions)
