@@ -68,7 +68,7 @@ func mustBeRefused(t *testing.T, flag string, rows map[string]badServer) {
 	for _, try := range trials {
 		t.Run(try.name, func(t *testing.T) {
 			end := try.end
-			if end.took > 10*time.Second { // among the others; alone it counts
+			for n := 0; n < 4 && end.took > 10*time.Second; n++ { // among the others; alone it counts
 				end = runToItsEnd(t.Context(), try.args...)
 			}
 			t.Logf("after %v: %s", end.took.Round(time.Millisecond), end.err)
@@ -102,7 +102,7 @@ type ending struct {
 }
 
 func runToItsEnd(ctx context.Context, args ...string) ending {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second+grace)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")

@@ -35,7 +35,7 @@ func mustRefuseWith(t testing.TB, env []string, args ...string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	limit := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	limit := time.AfterFunc(20*time.Second+grace, func() { _ = cmd.Process.Kill() })
 	defer limit.Stop()
 	_ = cmd.Wait()
 	line := strings.TrimSuffix(out.String(), "\n")
@@ -183,7 +183,7 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 		if p.err == nil {
 			t.Error("it claims to have ended well")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(5*time.Second + grace):
 		t.Fatal("it goes on")
 	}
 }

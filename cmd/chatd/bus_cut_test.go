@@ -97,7 +97,9 @@ func TestANodeThatIsCutOffFromTheBusTellsNobodyTooMuch(t *testing.T) {
 		}
 	}
 	c.start(t, forEver)
-	pause(t.Context(), 300*time.Millisecond)
+	await(t, 10*time.Second, "all hear", func() bool {
+		return !slices.ContainsFunc(ears, func(e ear) bool { return len(e.messages) == 0 || len(e.events) == 0 })
+	})
 
 	way.suffer(t, isSilent)
 	begin := time.Now()

@@ -133,7 +133,7 @@ func (c *crowd) end(t testing.TB) (stored map[string][]message, lists map[string
 func (c *crowd) awaitAll(t testing.TB, stored map[string][]message) {
 	t.Helper()
 	behind := func(f *follower) bool { return !f.has(stored) }
-	for end := time.Now().Add(30 * time.Second); slices.ContainsFunc(c.followers, behind); pause(t.Context(), 10*time.Millisecond) {
+	for end := time.Now().Add(30*time.Second + grace); slices.ContainsFunc(c.followers, behind); pause(t.Context(), 10*time.Millisecond) {
 		if time.Now().Before(end) {
 			continue
 		}

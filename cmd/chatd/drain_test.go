@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -16,7 +17,9 @@ func TestARestartUnderLoadLosesNothingAndTellsEverySocket(t *testing.T) {
 	sockets := float64(len(c.followers) + len(c.writers))
 	var slowest time.Duration
 	for round := range drainRounds {
-		await(t, 30*time.Second, "all are connected", func() bool { return p.metric(t, "chatd_ws_sockets") >= sockets })
+		await(t, 30*time.Second, "all are connected", func() bool {
+			return p.metric(t, "chatd_ws_sockets") >= sockets && !slices.ContainsFunc(c.followers, func(f *follower) bool { return !f.isOn(round) })
+		})
 		pause(t.Context(), 500*time.Millisecond)
 		begin := time.Now()
 		if err := p.stop(t); err != nil {

@@ -37,7 +37,7 @@ func TestAnAnswerWaitsForTheDisk(t *testing.T) {
 		b, _ := os.ReadFile(out)
 		return strings.Contains(string(b), "HTTP/1.1 200")
 	}
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(10*time.Second + grace)
 	for !attached() {
 		if time.Now().After(end) {
 			testenv.Missing(t, "strace", "it cannot attach to a process here")

@@ -123,7 +123,7 @@ func (p *program) start(t testing.TB) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	p.launch(t)
-	if err := p.ready(20 * time.Second); err != nil {
+	if err := p.ready(20*time.Second + grace); err != nil {
 		b, _ := os.ReadFile(p.logFile())
 		t.Fatalf("%v:\n%s", err, b[max(0, len(b)-4000):])
 	}
@@ -169,7 +169,7 @@ func (p *program) stop(t testing.TB) error {
 	select {
 	case <-p.done:
 		return p.err
-	case <-time.After(40 * time.Second):
+	case <-time.After(40*time.Second + grace):
 		p.kill()
 		return errors.New("the program did not stop within 40 s")
 	}
@@ -387,7 +387,7 @@ func (p *program) history(t testing.TB, who person, conversation string) []messa
 // dial opens a socket as that person; it is closed when the test ends.
 func (p *program) dial(t testing.TB, who person) *wsclient.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second+grace)
 	defer cancel()
 	c, err := wsclient.Dial(ctx, p.ws(), vars("authorization", "Bearer "+who.token))
 	if err != nil {
@@ -439,7 +439,7 @@ func receive[T any](t testing.TB, from <-chan T) T {
 			t.Fatal("the stream has ended")
 		}
 		return v
-	case <-time.After(15 * time.Second):
+	case <-time.After(15*time.Second + grace):
 		t.Fatal("nothing came")
 	}
 	panic("unreachable")

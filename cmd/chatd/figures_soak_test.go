@@ -11,6 +11,8 @@ import (
 const (
 	soak = true
 
+	slack, grace = 2 * time.Second, 0
+
 	crashCycles, crashRooms, crashWriters = 20, 8, 16
 	crashBacklog                          = 100_000
 
@@ -59,6 +61,7 @@ const (
 
 	stormClients, stormPeople, stormRoom, stormWaves = 10_000, 501, 25, 5
 	stormPause                                       = 100 * time.Millisecond
+	stormTime                                        = 30 * time.Second
 
 	sessionRounds, guessRounds = 100, 50
 

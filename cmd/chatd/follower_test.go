@@ -42,6 +42,7 @@ type follower struct {
 	refusals []string
 	closes   map[int]int // how often by close code
 	cuts     int
+	there    bool // it is connected and has subscribed
 }
 
 func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
@@ -62,6 +63,9 @@ func (f *follower) run(ctx context.Context, last func() time.Duration) {
 		}
 		err = f.subscribe(c)
 		if err == nil {
+			f.mu.Lock()
+			f.there = true
+			f.mu.Unlock()
 			end, cancel := context.WithTimeout(ctx, last())
 			select {
 			case <-end.Done():
@@ -73,8 +77,16 @@ func (f *follower) run(ctx context.Context, last func() time.Duration) {
 		_ = c.Close()
 		f.mu.Lock()
 		f.cuts++
+		f.there = false
 		f.mu.Unlock()
 	}
+}
+
+// isOn says whether the follower is on a connection, after so many others.
+func (f *follower) isOn(after int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.there && f.cuts >= after
 }
 
 // hops is how many connections have ended.

@@ -182,7 +182,7 @@ func (s *somebody) listen(doc string, vars map[string]any) (next func() string) 
 				s.t.Fatal(err)
 			}
 			return string(r.Append(nil, it.Local))
-		case <-time.After(5 * time.Second):
+		case <-time.After(5*time.Second + grace):
 			s.t.Fatal("no event")
 			return ""
 		}

@@ -292,7 +292,7 @@ func TestOddMessagesOnASocketEndItAlone(t *testing.T) {
 			if code := closeCode(c.Err()); code != 4400 && code != 1007 {
 				t.Errorf("%q: %v", b, c.Err())
 			}
-		case <-time.After(15 * time.Second):
+		case <-time.After(15*time.Second + grace):
 			t.Errorf("%q: still open", b)
 		}
 	}
@@ -334,7 +334,7 @@ func TestWhatIsNoTextOrEmptyIsNotTakenForSomethingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = socket.Close() }()
-	_ = socket.NetConn().SetDeadline(time.Now().Add(10 * time.Second))
+	_ = socket.NetConn().SetDeadline(time.Now().Add(10*time.Second + grace))
 	if err := socket.WriteText([]byte(`{"type":"connection_init","payload":{"x":"\ud800"}}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -305,10 +305,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // await asks until what is wanted holds, and fails the test when it does not
-// within the time.
+// within the time and grace.
 func await(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
-	end := time.Now().Add(within)
+	end := time.Now().Add(within + grace)
 	for !holds() {
 		if time.Now().After(end) {
 			t.Fatalf("not within %v: %s", within, what)

@@ -198,6 +198,3 @@ func recovery(t testing.TB, c *crowd, name string) time.Duration {
 // answerLimit is how long an answer may take without a database: the five
 // seconds that it has, and slack.
 const answerLimit = 5*time.Second + slack
-
-// slack is for machines that do other things too.
-const slack = 2 * time.Second

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -319,7 +320,7 @@ func wantGoneWith(t *testing.T, hears <-chan presenceEvent, node *program, who p
 			t.Errorf("after the kill: %s", e)
 		}
 		t.Logf("OFFLINE %v after the node was killed", time.Since(begin))
-	case <-time.After(45 * time.Second):
+	case <-time.After(45*time.Second + grace):
 		t.Errorf("%s is there for ever", who.name)
 	}
 }
@@ -340,6 +341,7 @@ func TestANameThatIsChangedOnOneNodeIsItsNameOnAll(t *testing.T) {
 				}
 				return d.User.DisplayName
 			}
+			var took []time.Duration
 			for round := range 5 {
 				at, other := nodes[round%2], nodes[1-round%2]
 				nameOn(other) // so that it has one to remember
@@ -352,9 +354,11 @@ func TestANameThatIsChangedOnOneNodeIsItsNameOnAll(t *testing.T) {
 					t.Errorf("on the node that answered: %q, want %q", got, want)
 				}
 				await(t, 5*time.Second, "the other node says it too", func() bool { return nameOn(other) == want })
-				if took := time.Since(begin); took > 1500*time.Millisecond { // machines that test are busy
-					t.Errorf("after %v", took)
-				}
+				took = append(took, time.Since(begin))
+			}
+			slices.Sort(took)
+			if took[2] > 1500*time.Millisecond { // machines that test are busy now and then
+				t.Errorf("after %v", took)
 			}
 		})
 	}

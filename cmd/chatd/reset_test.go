@@ -93,7 +93,7 @@ func TestACursorThatCannotBeFollowedResetsTheStream(t *testing.T) {
 // dialFrom is dial with a position to resume from.
 func (p *program) dialFrom(t testing.TB, who person, resume any) *wsclient.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+grace)
 	defer cancel()
 	c, err := wsclient.Dial(ctx, p.ws(), vars("authorization", "Bearer "+who.token, "resume", resume))
 	if err != nil {

@@ -194,7 +194,7 @@ func TestMembersHearOfEachOthersStandingAndReading(t *testing.T) {
 			for _, part := range parts {
 				says(t, got, part)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(5*time.Second + grace):
 			t.Fatalf("nothing heard of %v", parts)
 		}
 	}

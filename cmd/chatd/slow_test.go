@@ -57,8 +57,9 @@ func (s *stopwatch) p99() time.Duration {
 }
 
 // round sends so many messages of 2 KiB at an even pace, and waits until the
-// watch has them as often as there are readers.
-func (s *stopwatch) round(t testing.TB, c *wsclient.Conn, log *ledger, room string, n, readers int) time.Duration {
+// watch has them as often as there are readers. After each message then is
+// called.
+func (s *stopwatch) round(t testing.TB, c *wsclient.Conn, log *ledger, room string, n, readers int, then func()) time.Duration {
 	t.Helper()
 	fill := strings.Repeat("x", 2048)
 	for range n {
@@ -70,6 +71,7 @@ func (s *stopwatch) round(t testing.TB, c *wsclient.Conn, log *ledger, room stri
 			t.Fatalf("send: %v", err)
 		}
 		log.add(try)
+		then()
 		pause(t.Context(), 3*time.Millisecond)
 	}
 	await(t, 30*time.Second, "every reader has every message", func() bool { return s.count() >= n*readers })
@@ -89,16 +91,30 @@ func TestAReaderThatStopsIsCutOffAndHarmsNobody(t *testing.T) {
 	}
 	await(t, 20*time.Second, "all are subscribed", func() bool { return p.metric(t, "chatd_ws_subscriptions") == slowReaders })
 	log, c := &ledger{}, p.dial(t, ada)
-	watch.round(t, c, log, room, 20, slowReaders) // warm
-	before := watch.round(t, c, log, room, slowMessages, slowReaders)
+	nothing := func() {}
+	watch.round(t, c, log, room, 20, slowReaders, nothing) // warm
+	before := watch.round(t, c, log, room, slowMessages, slowReaders, nothing)
 	memory := p.metric(t, "process_resident_memory_bytes")
 	from := len(log.tries)
 
 	const copies = 60 // each subscription fills the same socket
 	s := p.stalled(t, eve, room, copies)
-	during := watch.round(t, c, log, room, slowMessages, slowReaders)
-	const cut = `chatd_ws_closed_total{code="1013"}`
-	await(t, 30*time.Second, "the stalled reader is cut off", func() bool { return p.metric(t, cut) == 1 })
+	// It reads from when it is cut off: a write that it blocks for ten seconds is
+	// given up, and with it the word why.
+	var list []message
+	var err error
+	var reading sync.WaitGroup
+	isCut := false
+	cut := func() bool {
+		if !isCut && p.metric(t, `chatd_ws_closed_total{code="1013"}`) == 1 {
+			isCut = true
+			reading.Go(func() { list, err = rest(s) })
+		}
+		return isCut
+	}
+	during := watch.round(t, c, log, room, slowMessages, slowReaders, func() { cut() })
+	await(t, 30*time.Second, "the stalled reader is cut off", cut)
+	reading.Wait()
 	grown := p.metric(t, "process_resident_memory_bytes") - memory
 	t.Logf("p99 of %d readers: %v, and %v beside the stalled one; %.1f MiB more memory", slowReaders, before, during, grown/(1<<20))
 	if soak && during > before*12/10 {
@@ -110,7 +126,6 @@ func TestAReaderThatStopsIsCutOffAndHarmsNobody(t *testing.T) {
 
 	// It reads what had been sent before the cut, and resumes from there.
 	f := follow(p, eve, []string{room}, bySeq, "")
-	list, err := rest(s)
 	var closed *wsclient.CloseError
 	if !errors.As(err, &closed) || closed.Code != 1013 {
 		t.Errorf("the stalled reader was told %v", err)

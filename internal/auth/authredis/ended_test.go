@@ -3,6 +3,7 @@ package authredis_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/redisdb/redisdbtest"
 	"chatd/internal/platform/sqldb/sqldbtest"
+	"chatd/internal/platform/testenv"
 	"chatd/migrations"
 )
 
@@ -36,19 +38,22 @@ func TestAnotherNodeHearsAtOnce(t *testing.T) {
 		"logout":            func(p principal.Principal) error { return a.Logout(t.Context(), p) },
 		"logout everywhere": func(p principal.Principal) error { return a.LogoutEverywhere(t.Context(), p) },
 	} {
-		in := a.Register(t)
-		b.Caller(t, in)
-		begun := time.Now()
-		if err := end(a.Caller(t, in)); err != nil {
-			t.Fatal(err)
-		}
-		if took := refusedAfter(t, b, in, begun); took > time.Second {
+		if took := testenv.Quickest(time.Second, func() time.Duration {
+			in := a.Register(t)
+			b.Caller(t, in)
+			begun := time.Now()
+			if err := end(a.Caller(t, in)); err != nil {
+				t.Fatal(err)
+			}
+			took := refusedAfter(t, b, in, begun)
+			if n := a.Told(in.Session.ID); n != 1 {
+				t.Errorf("%s: the sockets of the node itself were told %d times", name, n)
+			}
+			redisdbtest.Eventually(t, "the other node's sockets are told", func() bool { return b.Told(in.Session.ID) == 1 })
+			return took
+		}); took > time.Second {
 			t.Errorf("%s: %s", name, took)
 		}
-		if n := a.Told(in.Session.ID); n != 1 {
-			t.Errorf("%s: the sockets of the node itself were told %d times", name, n)
-		}
-		redisdbtest.Eventually(t, "the other node's sockets are told", func() bool { return b.Told(in.Session.ID) == 1 })
 	}
 }
 
@@ -72,6 +77,12 @@ func TestWithRedisStoppedTheStoreTellsWithinASecond(t *testing.T) {
 	store := open(t)
 	a, b := newNode(t, s, store, 0), newNode(t, s, store, 0)
 	subscribed(t, s, 2)
+	acknowledged, refused := map[string]time.Duration{}, map[string]time.Duration{} // the least of each
+	keep := func(least map[string]time.Duration, what string, took time.Duration) {
+		if before, ok := least[what]; !ok || took < before {
+			least[what] = took
+		}
+	}
 	end := func(what string) {
 		t.Helper()
 		in := a.Register(t)
@@ -80,30 +91,41 @@ func TestWithRedisStoppedTheStoreTellsWithinASecond(t *testing.T) {
 		if err := a.Logout(t.Context(), a.Caller(t, in)); err != nil {
 			t.Fatal(err)
 		}
-		if acknowledged := time.Since(begun); acknowledged > 500*time.Millisecond {
-			t.Errorf("%s: the acknowledgement waited for %s", what, acknowledged)
-		}
+		keep(acknowledged, what, time.Since(begun))
 		if _, err := a.Authenticate(t.Context(), in.AccessToken); !errors.Is(err, auth.ErrBadToken) {
 			t.Errorf("%s: on the node itself: %v", what, err)
 		}
-		if took := refusedAfter(t, b, in, begun); took > time.Second {
-			t.Errorf("%s: %s", what, took)
-		}
+		keep(refused, what, refusedAfter(t, b, in, begun))
 	}
-	end("with redis")
-	s.Pause(t)
-	end("redis does not answer")
-	s.Resume(t)
-	s.Do(t, "FLUSHALL")
-	end("redis was emptied")
-	s.Stop(t)
-	end("redis has just gone")
-	away(t, a)
-	end("redis is away")
-	s.Again(t)
-	end("redis has just come")
-	subscribed(t, s, 2)
-	end("redis is back")
+	late := func() (whats []string) {
+		for what := range refused {
+			if acknowledged[what] > 500*time.Millisecond || refused[what] > time.Second {
+				whats = append(whats, fmt.Sprintf("%s: acknowledged after %s, refused after %s", what, acknowledged[what], refused[what]))
+			}
+		}
+		return whats
+	}
+	// All of it again where a busy machine was in the way of a second.
+	for try := 0; try == 0 || try < 5 && len(late()) > 0; try++ {
+		end("with redis")
+		s.Pause(t)
+		end("redis does not answer")
+		s.Resume(t)
+		s.Do(t, "FLUSHALL")
+		end("redis was emptied")
+		s.Stop(t)
+		end("redis has just gone")
+		away(t, a)
+		end("redis is away")
+		s.Again(t)
+		end("redis has just come")
+		subscribed(t, s, 2)
+		end("redis is back")
+		back(t, a)
+	}
+	for _, what := range late() {
+		t.Error(what)
+	}
 }
 
 func TestAfterAnOutageNodesHearByRedisAgain(t *testing.T) {
@@ -117,13 +139,15 @@ func TestAfterAnOutageNodesHearByRedisAgain(t *testing.T) {
 	s.Again(t)
 	subscribed(t, s, 2)
 	back(t, a)
-	in := a.Register(t)
-	b.Caller(t, in)
-	begun := time.Now()
-	if err := a.Logout(t.Context(), a.Caller(t, in)); err != nil {
-		t.Fatal(err)
-	}
-	if took := refusedAfter(t, b, in, begun); took > time.Second {
+	if took := testenv.Quickest(time.Second, func() time.Duration {
+		in := a.Register(t)
+		b.Caller(t, in)
+		begun := time.Now()
+		if err := a.Logout(t.Context(), a.Caller(t, in)); err != nil {
+			t.Fatal(err)
+		}
+		return refusedAfter(t, b, in, begun)
+	}); took > time.Second {
 		t.Error(took)
 	}
 }

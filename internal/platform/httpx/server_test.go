@@ -108,21 +108,25 @@ func TestRunEndsWithItsContext(t *testing.T) {
 func TestAClientThatDripsIsCut(t *testing.T) {
 	t.Parallel()
 	read := make(chan error, 1)
-	s, _ := serve(t.Context(), t, func(_ http.ResponseWriter, r *http.Request) {
-		_, err := io.ReadAll(r.Body)
-		read <- err
-	}, httpx.ServerConfig{ReadHeaderTimeout: 30 * time.Millisecond, ReadTimeout: 60 * time.Millisecond})
-	defer func() { _ = s.Stop(t.Context()) }()
-	for name, sent := range map[string]string{
-		"header": "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-		"body":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
+	for name, tc := range map[string]struct {
+		sent string
+		cfg  httpx.ServerConfig
+	}{
+		"header": {"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", httpx.ServerConfig{ReadHeaderTimeout: 30 * time.Millisecond}},
+		// The header, which is whole, has time to arrive.
+		"body": {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc", httpx.ServerConfig{ReadTimeout: 3 * time.Second}},
 	} {
+		s, _ := serve(t.Context(), t, func(_ http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadAll(r.Body)
+			read <- err
+		}, tc.cfg)
+		defer func() { _ = s.Stop(t.Context()) }()
 		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprint(c, sent)
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprint(c, tc.sent)
 		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: still connected", name)
 		}

@@ -69,7 +69,8 @@ func (d *DB) translate(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, context.DeadlineExceeded), connectionLost(err):
+	case errors.Is(err, context.DeadlineExceeded), connectionLost(err),
+		errors.Is(err, sql.ErrTxDone): // a snapshot's time was over between two of its statements
 		return unavailable(err)
 	}
 	return err

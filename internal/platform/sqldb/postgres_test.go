@@ -15,6 +15,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqldb/sqldbtest"
+	"chatd/internal/platform/testenv"
 )
 
 // link is a TCP connection to PostgreSQL that can be cut or made to hang.
@@ -166,24 +167,38 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	l := newLink(t)
-	db := sqldbtest.Open(t, sqldb.Config{URL: l.url, Timeout: 500 * time.Millisecond, ConnectTimeout: 400 * time.Millisecond})
+	db := sqldbtest.Open(t, sqldb.Config{URL: l.url, Timeout: time.Second, ConnectTimeout: 2 * time.Second})
 	l.hanging.Store(true)
+	const most = 2500 * time.Millisecond
 	for name, access := range everything(db) {
-		start := time.Now()
-		if err := access(t.Context()); !errors.Is(err, errs.ErrUnavailable) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if took := time.Since(start); took > 5*500*time.Millisecond {
+		if took := testenv.Quickest(most, func() time.Duration {
+			return testenv.Took(func() {
+				if err := access(t.Context()); !errors.Is(err, errs.ErrUnavailable) {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}); took > most {
 			t.Errorf("%s took %v", name, took)
 		}
 	}
 	l.hanging.Store(false)
 	l.cut()
 	for name, access := range everything(db) {
-		if err := access(t.Context()); err != nil {
+		if err := answered(func() error { return access(t.Context()) }); err != nil {
 			t.Errorf("%s when it answers again: %v", name, err)
 		}
 	}
+}
+
+// answered does something once more, a few times, when a busy machine has taken
+// the short time that it had.
+func answered(do func() error) (err error) {
+	for range 5 {
+		if err = do(); !errors.Is(err, errs.ErrUnavailable) {
+			return err
+		}
+	}
+	return err
 }
 
 func TestWhoWaitsBehindAHangingCommitIsAnsweredInTimeToo(t *testing.T) {
@@ -192,30 +207,36 @@ func TestWhoWaitsBehindAHangingCommitIsAnsweredInTimeToo(t *testing.T) {
 	l := newLink(t)
 	db := sqldbtest.Open(t, sqldb.Config{URL: l.url, Timeout: limit, Queue: 4, Group: 2})
 	lane := setup(t, db)
-	l.hanging.Store(true)
-	var wg sync.WaitGroup
-	for n := range 20 { // most of them wait outside of the queue
-		wg.Go(func() {
-			pause(t, time.Duration(n)*100*time.Millisecond)
-			start := time.Now()
-			err := lane.Write(t.Context(), func(tx *sqldb.Tx) error { return add(tx, int64(n)) })
-			if !errors.Is(err, errs.ErrUnavailable) {
-				t.Errorf("%d: %v", n, err)
-			}
-			if took := time.Since(start); took > limit*3/2 {
-				t.Errorf("%d was answered after %v", n, took)
-			}
-		})
-	}
-	wg.Wait()
-	l.hanging.Store(false)
-	l.cut()
-	var err error = errs.ErrUnavailable
-	for try := 0; try < 5 && errors.Is(err, errs.ErrUnavailable); try++ { // machines that test are busy
-		err = lane.Write(t.Context(), func(tx *sqldb.Tx) error { return add(tx, 100) })
-	}
-	if err != nil {
-		t.Errorf("when it answers again: %v", err)
+	after := int64(100)
+	if took := testenv.Quickest(limit*3/2, func() (slowest time.Duration) {
+		l.hanging.Store(true)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for n := range 20 { // most of them wait outside of the queue
+			wg.Go(func() {
+				pause(t, time.Duration(n)*100*time.Millisecond)
+				took := testenv.Took(func() {
+					err := lane.Write(t.Context(), func(tx *sqldb.Tx) error { return add(tx, int64(n)) })
+					if !errors.Is(err, errs.ErrUnavailable) {
+						t.Errorf("%d: %v", n, err)
+					}
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				slowest = max(slowest, took)
+			})
+		}
+		wg.Wait()
+		l.hanging.Store(false)
+		l.cut()
+		if err := answered(func() error {
+			return lane.Write(t.Context(), func(tx *sqldb.Tx) error { after++; return add(tx, after) })
+		}); err != nil {
+			t.Errorf("when it answers again: %v", err)
+		}
+		return slowest
+	}); took > limit*3/2 {
+		t.Errorf("one was answered after %v", took)
 	}
 }
 
@@ -263,19 +284,24 @@ func pause(t *testing.T, d time.Duration) {
 
 func TestAServerThatIsAwayIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
-	start := time.Now()
-	_, err := sqldb.Open(t.Context(), sqldb.Config{URL: "postgres://nobody@127.0.0.1:1/none"})
-	if !errors.Is(err, errs.ErrUnavailable) || time.Since(start) > time.Second {
-		t.Errorf("opened with %v after %v", err, time.Since(start))
+	if took := testenv.Quickest(time.Second, func() time.Duration {
+		return testenv.Took(func() {
+			_, err := sqldb.Open(t.Context(), sqldb.Config{URL: "postgres://nobody@127.0.0.1:1/none"})
+			if !errors.Is(err, errs.ErrUnavailable) {
+				t.Errorf("opened with %v", err)
+			}
+		})
+	}); took > time.Second {
+		t.Errorf("told after %v", took)
 	}
 }
 
 func TestASlowStatementIsEnded(t *testing.T) {
 	t.Parallel()
-	db := sqldbtest.Open(t, sqldb.Config{URL: sqldbtest.PostgresURL(t), Timeout: 100 * time.Millisecond})
+	db := sqldbtest.Open(t, sqldb.Config{URL: sqldbtest.PostgresURL(t), Timeout: 3 * time.Second}) // all else is quicker, on a busy machine too
 	l := setup(t, db)
 	err := l.Write(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(t.Context(), "SELECT pg_sleep(10)")
+		_, err := tx.Exec(t.Context(), "SELECT pg_sleep(60)")
 		return err
 	})
 	if !errors.Is(err, errs.ErrUnavailable) {
@@ -284,6 +310,27 @@ func TestASlowStatementIsEnded(t *testing.T) {
 	if err := l.Write(t.Context(), func(tx *sqldb.Tx) error { return add(tx, 1) }); err != nil {
 		t.Errorf("the next one: %v", err)
 	}
+}
+
+func TestASnapshotThatTakesTooLongIsEnded(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.Open(t, sqldb.Config{URL: sqldbtest.PostgresURL(t), Timeout: 500 * time.Millisecond})
+	for range 3 { // on a busy machine its beginning may take that long
+		begun := false
+		err := db.Snapshot(t.Context(), func(q sqldb.Querier) error {
+			begun = true
+			pause(t, time.Second)
+			var one int
+			return q.QueryRow(t.Context(), "SELECT 1").Scan(&one)
+		})
+		if !errors.Is(err, errs.ErrUnavailable) {
+			t.Fatalf("it gave %v", err)
+		}
+		if begun {
+			return
+		}
+	}
+	t.Error("it never began")
 }
 
 func TestAGroupInTheWayOfAnotherIsTriedAgain(t *testing.T) {

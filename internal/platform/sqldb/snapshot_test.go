@@ -15,7 +15,7 @@ import (
 func TestSnapshotsAtOnceDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		const n = 30 // more than there are connections
 		var inside atomic.Int32

@@ -2,6 +2,7 @@ package testenv_test
 
 import (
 	"testing"
+	"time"
 
 	"chatd/internal/platform/testenv"
 )
@@ -41,5 +42,25 @@ func TestWhatIsMissingSkipsOrFails(t *testing.T) {
 	testenv.Missing(&b, "redis", "no binaries")
 	if !a.skipped || a.failed || !b.failed {
 		t.Fatalf("postgres %+v, redis %+v", a, b)
+	}
+}
+
+func TestTheLeastOfFiveTimesIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		took  []time.Duration
+		want  time.Duration
+		tries int
+	}{
+		{[]time.Duration{1}, 1, 1},
+		{[]time.Duration{10}, 10, 1},
+		{[]time.Duration{11, 30, 9}, 9, 3},
+		{[]time.Duration{15, 14, 12, 13, 16, 1}, 12, 5},
+	} {
+		tries := 0
+		got := testenv.Quickest(10, func() time.Duration { tries++; return tc.took[tries-1] })
+		if got != tc.want || tries != tc.tries {
+			t.Errorf("of %d: %d after %d tries, want %d after %d", tc.took, got, tries, tc.want, tc.tries)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (h *hall) of(user ids.User) (sockets, operations int) {
 func TestWhoAttendsIsToldFromSignInToTheEndOfTheConnection(t *testing.T) {
 	t.Parallel()
 	h := newHall()
-	r := setup(t, wsgql.Config{Attend: h.attend, PingEvery: 2 * time.Second, PongWait: time.Second})
+	r := setup(t, wsgql.Config{Attend: h.attend, PingEvery: 4 * time.Second, PongWait: 2 * time.Second})
 	anonymous := r.open(t, wsclient.Options{})
 	anonymous.say(initMessage)
 	refused := r.open(t, wsclient.Options{})

@@ -28,7 +28,7 @@ func TestFramesOfAllLengthsHaveTheirHeader(t *testing.T) {
 func TestASplicedFrameIsTheSameAsABuiltOne(t *testing.T) {
 	t.Parallel()
 	m := messagesOf("1")
-	for n := range 70000 {
+	for n := range 65800 { // lengths are written anew at 126 and at 65536
 		if n > 300 && n < 65400 {
 			continue
 		}

@@ -26,7 +26,7 @@ func FuzzMessages(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		_ = s.NetConn().SetDeadline(time.Now().Add(5 * time.Second))
+		_ = s.NetConn().SetDeadline(time.Now().Add(20 * time.Second))
 		out := wsclient.AppendFrame(nil, wsclient.OpText, []byte(initMessage))
 		out = wsclient.AppendFrame(out, wsclient.OpText, message)
 		_ = s.WriteRaw(wsclient.AppendFrame(out, wsclient.OpText, []byte(`{"type":"ping","payload":{"fence":1}}`)))
@@ -49,7 +49,7 @@ func FuzzFrames(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		_ = s.NetConn().SetDeadline(time.Now().Add(5 * time.Second))
+		_ = s.NetConn().SetDeadline(time.Now().Add(20 * time.Second))
 		_ = s.WriteRaw(wsclient.AppendFrame(frames, wsclient.OpText, []byte(`{"type":"ping","payload":{"fence":1}}`)))
 		if c, ok := s.NetConn().(interface{ CloseWrite() error }); ok {
 			_ = c.CloseWrite() // the fence may have become part of a longer frame

@@ -75,12 +75,13 @@ func TestASessionThatEndsWhileItsTokenIsCheckedIsRefused(t *testing.T) {
 
 func TestADeadPeerIsFound(t *testing.T) {
 	t.Parallel()
-	r := setup(t, wsgql.Config{PingEvery: 100 * time.Millisecond, PongWait: 50 * time.Millisecond})
+	// Longer than a busy machine takes for a pong.
+	r := setup(t, wsgql.Config{PingEvery: 4 * time.Second, PongWait: 3 * time.Second})
+	alive := r.ready(t, "good")
 	dead := r.open(t, wsclient.Options{IgnorePings: true})
 	dead.say(initMessage)
 	dead.hear()
 	dead.start("1", "sub a")
-	alive := r.ready(t, "good")
 	answered := make(chan error, 1)
 	go func() {
 		_, err := alive.ReadMessage() // answers pings

@@ -16,7 +16,7 @@ const initMessage = `{"type":"connection_init"}`
 
 func TestProtocolErrorsCloseTheSocketWithTheirCode(t *testing.T) {
 	t.Parallel()
-	r := setup(t, wsgql.Config{InitTimeout: 300 * time.Millisecond})
+	r, hasty := setup(t, wsgql.Config{}), setup(t, wsgql.Config{InitTimeout: 300 * time.Millisecond})
 	tests := []struct {
 		name string
 		code int
@@ -59,7 +59,11 @@ func TestProtocolErrorsCloseTheSocketWithTheirCode(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := r.open(t, wsclient.Options{})
+			at := r
+			if tt.say == nil { // all others have time to speak
+				at = hasty
+			}
+			p := at.open(t, wsclient.Options{})
 			p.say(tt.say...)
 			p.closedWith(tt.code)
 			if _, err := p.ReadMessage(); err == nil {

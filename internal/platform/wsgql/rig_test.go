@@ -57,7 +57,7 @@ func setup(t testing.TB, cfg wsgql.Config) *rig {
 	}))
 	r.url = "ws" + strings.TrimPrefix(srv.URL, "http") + "/graphql"
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := r.server.Drain(ctx); err != nil {
 			t.Errorf("drain: %v", err)
@@ -86,7 +86,7 @@ func (r *rig) open(t testing.TB, o wsclient.Options) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	_ = s.NetConn().SetDeadline(time.Now().Add(10 * time.Second))
+	_ = s.NetConn().SetDeadline(time.Now().Add(time.Minute))
 	return &peer{t, s}
 }
 
@@ -183,7 +183,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(10 * time.Second)
+	end := time.After(30 * time.Second)
 	for !holds() {
 		select {
 		case <-tick.C:

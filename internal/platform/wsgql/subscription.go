@@ -96,7 +96,7 @@ func (op *operation) catchUp() {
 		return
 	}
 	err := op.stream.CatchUp(op.ctx, r.emit)
-	if err == nil || op.ctx.Err() != nil {
+	if err == nil || op.ctx.Err() != nil || errors.Is(err, fanout.ErrClosed) { // which comes before the end of ctx
 		return
 	}
 	if frame := op.end(err); frame != nil {

@@ -136,7 +136,7 @@ func TestBrokersThatDoNotAnswerAreToldSoon(t *testing.T) {
 			group(t, b, newLog().handle)
 			begin := time.Now()
 			err := b.Start(patient(t))
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > 10*time.Second {
 				t.Errorf("after %s", took)
 			}
 			want := "kafka: no broker answers at " + address
@@ -219,7 +219,7 @@ func TestConnectionsAreEncryptedAndNamed(t *testing.T) {
 			heard.until(t, "the event", func() bool { return len(heard.key("k")) == 1 })
 
 			cfg.SASL.Password = "wrong"
-			cfg.Reach = time.Second
+			cfg.Reach = 5 * time.Second // a connection takes its time on a busy machine
 			err := open(t, cfg).Start(patient(t))
 			if err == nil || !strings.Contains(err.Error(), "check SASL "+mechanism) || strings.Contains(err.Error(), "wrong") {
 				t.Errorf("with a connection that is closed for a wrong password: %v", err)

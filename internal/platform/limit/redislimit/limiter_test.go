@@ -3,6 +3,7 @@ package redislimit_test
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"chatd/internal/platform/limit/redislimit"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/redisdb/redisdbtest"
+	"chatd/internal/platform/testenv"
 )
 
 var rate = limit.Rate{Burst: 6, Per: time.Hour}
@@ -100,13 +102,16 @@ func TestLimitsHoldWhileRedisIsStoppedAndAreSharedAfterwards(t *testing.T) {
 	}
 	away(t, a)
 	away(t, b)
-	begun := time.Now()
-	for range 1000 {
-		if _, ok := a.Allow(t.Context(), "wide", limit.Rate{Burst: 1000, Per: time.Hour}); !ok {
-			t.Fatal("refused within the budget")
-		}
-	}
-	if took := time.Since(begun); took > 200*time.Millisecond {
+	wide := limit.Rate{Burst: 5000, Per: time.Hour}
+	if took := testenv.Quickest(200*time.Millisecond, func() time.Duration {
+		return testenv.Took(func() {
+			for range 1000 {
+				if _, ok := a.Allow(t.Context(), "wide", wide); !ok {
+					t.Fatal("refused within the budget")
+				}
+			}
+		})
+	}); took > 200*time.Millisecond {
 		t.Errorf("a thousand while it is away took %s", took)
 	}
 	s.Again(t) // and has lost everything
@@ -162,22 +167,26 @@ func TestASlowRedisCostsOneDeadlineAtMost(t *testing.T) {
 	passed(t, a, 1)
 	s.Pause(t)
 	t.Cleanup(func() { s.Resume(t) })
-	slow, n := 0, 0
+	before, n := a.inVain(t), 0
+	var took []time.Duration
 	for range 100 {
-		begun := time.Now()
-		if _, ok := a.Allow(t.Context(), "key", rate); ok {
-			n++
-		}
-		took := time.Since(begun)
-		if took > deadline+300*time.Millisecond {
-			t.Errorf("took %s", took)
-		}
-		if took > deadline/2 {
-			slow++
-		}
+		took = append(took, testenv.Took(func() {
+			if _, ok := a.Allow(t.Context(), "key", rate); ok {
+				n++
+			}
+		}))
 	}
-	if slow > 3 || n != rate.Burst-1 {
-		t.Errorf("%d were slow, %d passed", slow, n)
+	slices.Sort(took)
+	// Three calls wait for Redis, in vain. The machine may hold up any of them,
+	// and some of the others: not all three, and not half of the hundred.
+	if third := took[len(took)-3]; third > deadline+300*time.Millisecond {
+		t.Errorf("calls that were in vain took %v", took[len(took)-3:])
+	}
+	if half := took[len(took)/2]; half > deadline/2 || n != rate.Burst-1 {
+		t.Errorf("half took more than %s, %d passed", half, n)
+	}
+	if n := a.inVain(t) - before; n > 3 {
+		t.Errorf("Redis was asked %v times in vain", n)
 	}
 	s.Resume(t)
 	back(t, a)
@@ -219,18 +228,24 @@ func TestAClockThatGoesBackIsNotWaitedFor(t *testing.T) {
 func TestRetryAfterIsLateEnoughForRedisToo(t *testing.T) {
 	t.Parallel()
 	s := redisdbtest.Start(t)
-	a := nodeAt(t, s.URL(), "chatd", 200*time.Millisecond)
+	a := nodeAt(t, s.URL(), "chatd", patient)
 	tight := limit.Rate{Burst: 1, Per: 500 * time.Millisecond}
 	var wg sync.WaitGroup
+	var waited atomic.Int32
 	for range 50 {
 		wg.Go(func() {
 			key := redisdbtest.Prefix()
 			s.Do(t, "PING") // so that Redis is not equally quick every time
+			begun := time.Now()
 			a.Allow(t.Context(), key, tight)
 			wait, ok := a.Allow(t.Context(), key, tight)
+			if took := time.Since(begun); ok && took >= tight.Per {
+				return // so late that one had come back
+			}
 			if ok || wait > tight.Per {
 				t.Errorf("%s %v", wait, ok)
 			}
+			waited.Add(1)
 			<-time.After(wait)
 			if wait, ok := a.Allow(t.Context(), key, tight); !ok {
 				t.Errorf("refused after retryAfter, for %s more", wait)
@@ -238,6 +253,9 @@ func TestRetryAfterIsLateEnoughForRedisToo(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if waited.Load() == 0 {
+		t.Error("nobody was refused")
+	}
 }
 
 func TestNothingIsKeptForEver(t *testing.T) {
@@ -270,7 +288,7 @@ func newNode(t *testing.T, s *redisdbtest.Server) *node {
 func nodeAt(t *testing.T, url, prefix string, deadline time.Duration) *node {
 	t.Helper()
 	n := &node{reg: prometheus.NewRegistry(), log: &lines{}}
-	n.db = redisdbtest.Open(t, redisdb.Config{URL: url, Prefix: prefix, Timeout: deadline, ProbeEvery: 50 * time.Millisecond})
+	n.db = redisdbtest.Open(t, redisdb.Config{URL: url, Prefix: prefix, Timeout: deadline, ProbeEvery: 50 * time.Millisecond, Metrics: n.reg})
 	n.Limiter = redislimit.New(redislimit.Deps{Redis: n.db, Log: zerolog.New(n.log), Metrics: n.reg}, limit.Config{})
 	return n
 }
@@ -290,6 +308,22 @@ func (n *node) counts(t *testing.T) (redis, process float64) {
 		}
 	}
 	return redis, process
+}
+
+// inVain is how many calls Redis did not answer.
+func (n *node) inVain(t *testing.T) float64 {
+	t.Helper()
+	families, err := n.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "chatd_redis_failed_calls_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("no such metric")
+	return 0
 }
 
 func passed(t *testing.T, l *node, of int) (n int) {

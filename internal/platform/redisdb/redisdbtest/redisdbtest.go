@@ -55,7 +55,7 @@ func Open(t testing.TB, cfg redisdb.Config) *redisdb.DB {
 		cfg.Prefix = Prefix()
 	}
 	if cfg.Timeout == 0 {
-		cfg.Timeout = time.Second // machines that test are busy
+		cfg.Timeout = 10 * time.Second // machines that test are busy
 	}
 	db, err := redisdb.Open(context.Background(), cfg)
 	if err != nil {
@@ -72,14 +72,14 @@ func Open(t testing.TB, cfg redisdb.Config) *redisdb.DB {
 	return db
 }
 
-// Eventually waits until ok holds, for 10 s at most.
+// Eventually waits until ok holds, for 30 s at most.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatalf("after 10 s not yet: %s", what)
+			t.Fatalf("after 30 s not yet: %s", what)
 		}
 	}
 }

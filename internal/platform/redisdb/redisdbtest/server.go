@@ -107,7 +107,7 @@ func (s *Server) launch() (err error) {
 
 // ready waits until the port is answered by the process that was started.
 func (s *Server) ready() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -183,12 +183,12 @@ func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 // answer, and the lines after it.
 func (s *Server) Do(t testing.TB, words ...string) string {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(s.port), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(s.port), 20*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	for _, command := range [][]string{words, {"QUIT"}} {
 		fmt.Fprintf(conn, "*%d\r\n", len(command))
 		for _, w := range command {

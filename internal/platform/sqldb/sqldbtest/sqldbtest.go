@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"chatd/internal/platform/sqldb"
 )
@@ -33,10 +34,14 @@ func SQLite(t testing.TB) *sqldb.DB {
 	return Open(t, sqldb.Config{Path: filepath.Join(t.TempDir(), "test.db"), Relaxed: true})
 }
 
+// patience is longer than a busy machine's PostgreSQL takes for an answer: half
+// of it is all that a write may wait for its turn.
+const patience = 30 * time.Second
+
 // Postgres returns an empty PostgreSQL database, or skips the test.
 func Postgres(t testing.TB) *sqldb.DB {
 	t.Helper()
-	return Open(t, sqldb.Config{URL: PostgresURL(t), MaxConns: 8})
+	return Open(t, sqldb.Config{URL: PostgresURL(t), MaxConns: 8, Timeout: patience})
 }
 
 // Open opens a database and closes it when the test ends.
@@ -77,7 +82,7 @@ func PostgresURL(t testing.TB) string {
 func administer(t testing.TB, base, text string) {
 	t.Helper()
 	ctx := context.Background() // the test's has ended in its cleanup
-	db, err := sqldb.Open(ctx, sqldb.Config{URL: base, MaxConns: 1})
+	db, err := sqldb.Open(ctx, sqldb.Config{URL: base, MaxConns: 1, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,9 +76,12 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 
-# small and quick
-broker.session.timeout.ms=2000
+# a machine may stand still for seconds: a broker that is fenced then refuses to make
+# topics; one that was killed is back only after this time
+broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=500
+
+# small and quick
 offsets.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
