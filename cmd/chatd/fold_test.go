@@ -20,14 +20,14 @@ type display struct {
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
-	messages map[int]message // by seq
-	asides   map[int]string
-	base     int // messages above it must all be known
+	messages map[int]foldMessage // by seq
+	base     int                 // messages above it must all be known
 }
 
 // The parts of the documents by which it is known.
 const (
-	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } threadRootId thread { replyCount lastReplySeq } mentions { all users(first: 3) { id } } }`
+	messageParts = `fragment M on Message { id seq rev text kind conversationId sender { id } ...K
+		threadRootId thread { replyCount lastReplySeq } mentions { all users(first: 3) { id } } } ` + markParts
 	conversationParts = `fragment C on Conversation { id lastSeq unreadCount lastReadSeq members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
@@ -43,6 +43,7 @@ type foldMessage struct {
 	ConversationID string
 	Sender         struct{ ID string }
 	aside
+	marks
 }
 
 // aside is what a message has of threads and mentions.
@@ -76,7 +77,7 @@ type foldConversation struct {
 func (c *foldConversation) display() *display {
 	s := &display{
 		members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq,
-		messages: map[int]message{}, asides: map[int]string{}, base: c.LastSeq,
+		messages: map[int]foldMessage{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
 		s.members[e.Node.User.ID] = e.Node.Role
@@ -137,7 +138,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 		var m struct {
 			Messages struct{ Edges []struct{ Node foldMessage } }
 		}
-		err := o.p.gql(ctx, o.who.token, `query($c: ID!) { messages(conversationId: $c, first: 100) { edges { node { ...M } } } }`+messageParts, vars("c", c.ID), &m)
+		err := o.p.gql(ctx, o.who.token, `query($c: ID!) { messages(conversationId: $c, first: 90) { edges { node { ...M } } } }`+messageParts, vars("c", c.ID), &m)
 		if codeOf(err) == "NOT_FOUND" { // has just left; the events will tell
 			continue
 		}
@@ -145,8 +146,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 			return "", nil, err
 		}
 		for _, e := range m.Messages.Edges {
-			s.messages[e.Node.Seq] = e.Node.message
-			s.asides[e.Node.Seq] = e.Node.String()
+			s.messages[e.Node.Seq] = e.Node
 		}
 	}
 	return d.Viewer.StreamCursor, state, nil
@@ -242,8 +242,7 @@ func (o *observer) applyMessage(e *foldEvent) {
 		return
 	}
 	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
-		s.messages[m.Seq] = m.message
-		s.asides[m.Seq] = m.String()
+		s.messages[m.Seq] = m
 	}
 	if m.Thread != nil || m.Mentions != nil {
 		o.aside++
@@ -301,8 +300,8 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 			if !ok && seq <= got.base {
 				continue // older than the membership
 			}
-			if got.asides[seq] != want.asides[seq] {
-				tell("message %d of %s: folded %s, fresh %s", seq, room, got.asides[seq], want.asides[seq])
+			if f.aside.String() != m.aside.String() || f.marks.String() != m.marks.String() {
+				tell("message %d of %s: folded %s with %s, fresh %s with %s", seq, room, f.aside, f.marks, m.aside, m.marks)
 			}
 			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) {
 				tell("message %d of %s: folded %v %q at %d, fresh %q at %d", seq, room, ok, f.text(), f.Rev, m.text(), m.Rev)
@@ -335,7 +334,7 @@ func (s *script) act(ctx context.Context) {
 	s.mu.Lock()
 	who, other := s.people[s.rng.IntN(len(s.people))], s.people[s.rng.IntN(len(s.people))]
 	room := s.rooms[s.rng.IntN(len(s.rooms)-1)]
-	dice, text, seq := s.rng.IntN(100), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
+	dice, text, seq := s.rng.IntN(125), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
 	var own foldMessage
 	if len(s.sent) > 0 {
 		own = s.sent[s.rng.IntN(len(s.sent))]
@@ -377,6 +376,13 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: TransferOwnershipInput!) { transferOwnership(input: $i) { conversation { id } } }`, vars("conversationId", room, "userId", other.id))
 	case dice < 94:
 		do(`mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", room, "userIds", []string{other.id}))
+	case dice >= 100 && own.ID == "":
+	case dice >= 121:
+		err = s.p.mark(ctx, who, []string{"pinMessage", "unpinMessage"}[seq%2], own.ID, "", nil)
+	case dice >= 112:
+		err = s.p.mark(ctx, who, "removeReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
+	case dice >= 100:
+		err = s.p.mark(ctx, who, "addReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
 	default:
 		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))
 	}

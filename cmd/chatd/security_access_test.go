@@ -16,7 +16,7 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"session"}
 	case "userId", "userIds", "memberIds", "mentions":
 		return []string{"user"}
-	case "replyToId", "threadRootId", "rootId":
+	case "replyToId", "threadRootId", "rootId", "messageId":
 		return []string{"message"}
 	case "id", "ids":
 		switch op.field {
@@ -59,6 +59,9 @@ func ownValues(own somewhere) func(operation) func(leaf) any {
 				return "MEMBER"
 			case "Time":
 				return "2040-01-01T00:00:00.000Z"
+			}
+			if l.path[len(l.path)-1] == "emoji" {
+				return "👍"
 			}
 			return "text"
 		}

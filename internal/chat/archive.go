@@ -82,15 +82,17 @@ type Edited struct {
 	Count   int64 // of members after it
 }
 
-// Revised is an edit or a deletion. Where the message was deleted, then or
-// later, it has no texts.
+// Revised is a change of a message. Where that was deleted, then or later,
+// there are no texts.
 type Revised struct {
 	Message ids.Message
 	Target  int64 // the position at which the message was added
 	At      time.Time
-	Delete  bool
+	Kind    RevisionKind
 	Before  string
 	Text    string
+	User    ids.User // of ToReact, while the reaction is there
+	Emoji   string
 }
 
 // ThreadChange says which root was changed by what happened in its thread, at

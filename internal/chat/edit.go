@@ -7,13 +7,13 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// MessageRights says whether the viewer may edit and delete the message.
-func MessageRights(v View, m Message) (edit, del bool) {
-	if m.Deleted() || m.Kind == System {
-		return false, false
-	}
-	own := m.Sender == v.Viewer.User && may(v.Kind, v.Viewer.Role, maySend)
-	return own, own || may(v.Kind, v.Viewer.Role, mayDeleteOthers)
+// RevisionRights is what may be done with a message: Pin is for unpinning, too.
+type RevisionRights struct{ Edit, Delete, React, Pin bool }
+
+// MessageRights says what the viewer may do with the message.
+func MessageRights(v View, m Message) RevisionRights {
+	can := func(kind RevisionKind) bool { return !m.Deleted() && mayRevise(v, m, kind) == nil }
+	return RevisionRights{Edit: can(ToEdit), Delete: can(ToDelete), React: can(ToReact), Pin: can(ToPin)}
 }
 
 // Edit replaces the text of the viewer's own message; the text before is kept
@@ -33,7 +33,7 @@ func (s *Service) Edit(ctx context.Context, viewer ids.User, id ids.Message, tex
 // Delete leaves a tombstone of the viewer's own message or, for an admin of a
 // group, of anybody's. Deleting again changes nothing.
 func (s *Service) Delete(ctx context.Context, viewer ids.User, id ids.Message) (Message, error) {
-	return s.revise(ctx, viewer, Revision{Message: id, Delete: true}, addressed{})
+	return s.revise(ctx, viewer, Revision{Message: id, Kind: ToDelete}, addressed{})
 }
 
 func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision, to addressed) (out Message, err error) {
@@ -42,7 +42,7 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision, to ad
 		return Message{}, fmt.Errorf("revise %s: %w", r.Message, err)
 	}
 	err = s.decide(ctx, viewer, m.Conversation, func(v View) error {
-		if err := mayRevise(v, m, r.Delete); err != nil {
+		if err := mayRevise(v, m, r.Kind); err != nil {
 			return err
 		}
 		r.Version, r.At = v.MemberVersion, s.cfg.Now()
@@ -58,13 +58,25 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision, to ad
 	return out, nil
 }
 
-func mayRevise(v View, m Message, del bool) error {
+func mayRevise(v View, m Message, kind RevisionKind) error {
 	if m.Kind == System {
 		return ErrSystemMessage
 	}
-	own := m.Sender == v.Viewer.User && may(v.Kind, v.Viewer.Role, maySend)
-	if own || del && may(v.Kind, v.Viewer.Role, mayDeleteOthers) {
-		return nil
+	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
+	own := m.Sender == v.Viewer.User && can(maySend)
+	allowed := false
+	switch kind {
+	case ToEdit:
+		allowed = own
+	case ToDelete:
+		allowed = own || can(mayDeleteOthers)
+	case ToReact, ToUnreact:
+		allowed = can(mayReact)
+	case ToPin, ToUnpin:
+		allowed = can(mayPin)
 	}
-	return ErrForbidden
+	if !allowed {
+		return ErrForbidden
+	}
+	return nil
 }

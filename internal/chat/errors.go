@@ -28,6 +28,10 @@ var (
 	ErrKeyReused       = errs.New(errs.Conflict, "chat.key_reused", "This clientId was used for another message.", errs.Reason("IDEMPOTENCY_KEY_REUSED"), errs.Field("input.clientId"))
 	ErrArchived        = errs.New(errs.Precondition, "chat.archived", "Nobody is left in this conversation.", errs.Reason("ARCHIVED"))
 
+	ErrEmoji            = errs.New(errs.BadInput, "chat.emoji", "A reaction is exactly one emoji.")
+	ErrTooManyReactions = errs.New(errs.Precondition, "chat.too_many_reactions", "A message has at most 50 different reactions.", errs.Reason("TOO_MANY_REACTIONS"))
+	ErrTooManyPins      = errs.New(errs.Precondition, "chat.too_many_pins", "A conversation has at most 100 pinned messages.", errs.Reason("TOO_MANY_PINS"))
+
 	// ErrTooMany says that more has been missed than is replayed.
 	ErrTooMany = errs.New(errs.Precondition, "chat.too_many", "Too much has happened since.", errs.Reason("TOO_MANY"))
 

@@ -62,6 +62,12 @@ func publishedMessage(m *Message) chatv1.Message {
 	if to := m.Mentions; to != nil {
 		out.Mentions = &chatv1.Mentions{Users: to.Users, All: to.All}
 	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, chatv1.Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &chatv1.Pin{Rev: m.Pin.Rev, At: m.Pin.At, ByID: m.Pin.By}
+	}
 	return out
 }
 
@@ -150,6 +156,12 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 	}
 	if to := m.Mentions; to != nil {
 		out.Mentions = &Mentions{Users: to.Users, All: to.All}
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &Pin{Rev: m.Pin.Rev, At: m.Pin.At, By: m.Pin.ByID}
 	}
 	return out
 }

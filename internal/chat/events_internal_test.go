@@ -24,8 +24,11 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 		Note: &Note{Change: Joined, Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
 		Thread: (*Thread)(nil).Replied(user, 7, at),
 	}
+	marked := *message
+	marked.Reactions, marked.Pin = []Reaction{{"👍🏽", 2}, {"❤️", 1}}, &Pin{Rev: 4, At: at, By: user}
 	for _, e := range []*Event{
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: message},
+		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: &marked},
 		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: note},
 		{Kind: MembershipChanged, Conversation: conv, Pos: 9, Rev: 4, Membership: &Membership{user, Left, Admin, user}},
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 1, Joined: []ids.User{user}},

@@ -36,6 +36,8 @@ const (
 	maySend
 	mayAdd
 	mayLeave
+	mayReact
+	mayPin // and take any pin away
 	mayDeleteOthers
 	mayRemoveOthers // of a lower rank
 	maySetRoles     // of others
@@ -47,14 +49,18 @@ const (
 // What is not listed is not allowed.
 var rights = map[Kind]map[right][]Role{
 	Direct: {
-		mayRead: {Plain},
-		maySend: {Plain},
+		mayRead:  {Plain},
+		maySend:  {Plain},
+		mayReact: {Plain},
+		mayPin:   {Plain},
 	},
 	Group: {
 		mayRead:         {Owner, Admin, Plain},
 		maySend:         {Owner, Admin, Plain},
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
+		mayReact:        {Owner, Admin, Plain},
+		mayPin:          {Owner, Admin, Plain},
 		mayDeleteOthers: {Owner, Admin},
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
@@ -66,6 +72,8 @@ var rights = map[Kind]map[right][]Role{
 		maySend:         {Owner, Admin, Plain},
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
+		mayReact:        {Owner, Admin, Plain},
+		mayPin:          {Owner, Admin},
 		mayDeleteOthers: {Owner, Admin},
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},

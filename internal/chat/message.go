@@ -44,6 +44,9 @@ type Message struct {
 	ThreadRoot ids.Message // of the thread that it is in; zero for none
 	Thread     *Thread     // of which it is the root; nil before the first reply
 	Mentions   *Mentions   // nil for nobody
+
+	Reactions []Reaction // by first use; nil for none
+	Pin       *Pin       // nil: not pinned
 }
 
 // Deleted says whether only a tombstone is left.

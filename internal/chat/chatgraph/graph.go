@@ -45,6 +45,8 @@ type Service interface {
 	groups
 	threads
 	writer
+	reactors
+	pins
 	signals
 	streams
 }

@@ -22,6 +22,7 @@ type stub struct {
 	members  []chat.Member
 	messages []chat.Message // by rising seq
 	edits    []chat.Edit
+	reactors []chat.Reactor // in their order
 
 	mu       sync.Mutex
 	calls    map[string]int

@@ -162,14 +162,21 @@ type commit struct {
 	heads    map[ids.Conversation]*head
 	members  map[memberID]*memberDocument // those asked for; nil: never was one
 	messages map[ids.Message]*entry
+	reactors map[string]int64         // the _ids of those asked for, by reactor and emoji
+	pins     map[ids.Conversation]int // how many, of those asked for
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
-// four queries.
+// four queries; reactions and pins need one more.
 func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	c := &commit{
 		at: s.at, since: s.at, base: make(map[ids.Conversation]head), heads: make(map[ids.Conversation]*head),
 		members: make(map[memberID]*memberDocument), messages: make(map[ids.Message]*entry),
+		reactors: make(map[string]int64), pins: make(map[ids.Conversation]int),
+	}
+	// Before the messages, so that what is told to be there is in their counts.
+	if err := s.readReactors(ctx, c, jobs); err != nil {
+		return nil, err
 	}
 	var messages []ids.Message
 	var members [][]byte
@@ -204,6 +211,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 			m := found[i].member()
 			c.members[memberID{m.Conversation, m.User}] = &found[i]
 		}
+	}
+	if err := s.readPins(ctx, c, jobs); err != nil {
+		return nil, err
 	}
 	return c, s.loadHeads(ctx, c, jobs)
 }
@@ -280,6 +290,7 @@ func (c *commit) took(e *entry) {
 	}
 	if r := e.Revision; r != nil {
 		if m := c.messages[idOf[ids.Message](r.Message)]; m != nil {
+			c.mark(e, m)
 			r.onto(m, e)
 		}
 	}

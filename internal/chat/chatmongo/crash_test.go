@@ -3,6 +3,7 @@ package chatmongo
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -95,13 +96,13 @@ func TestARevisionThatComesLateDoesNotBringATextBack(t *testing.T) {
 	r := chat.Revision{Message: m.ID, Version: 1, Text: "two", At: f.Now()}
 	dead := open(t, db)
 	left := dies(t, dead, &job{message: m.ID, plan: func(c *commit) (*entry, error) {
-		return c.revise(c.heads[m.Conversation], c.messages[m.ID], nil, r), nil
+		return c.revise(c.heads[m.Conversation], c.messages[m.ID], nil, r)
 	}})
 	gone := f.Delete(t, m)
 	if err := dead.apply(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
-	if all := f.All(t, u[0], c.ID); len(all) != 1 || all[0] != gone || all[0].Text != "" {
+	if all := f.All(t, u[0], c.ID); len(all) != 1 || !reflect.DeepEqual(all[0], gone) || all[0].Text != "" {
 		t.Fatalf("%+v, want %+v", all, gone)
 	}
 	raw, err := find[entry](t.Context(), dead.log, bson.D{})

@@ -8,7 +8,7 @@ import (
 // The kinds of document in chat_log.
 const (
 	kindMessage  = "MESSAGE"  // an added message; with Edit the note of a change of members
-	kindRevision = "REVISION" // an edit or a deletion
+	kindRevision = "REVISION" // a change of a message
 	kindCreation = "CREATION" // of a conversation
 	kindReceipt  = "RECEIPT"
 )
@@ -51,9 +51,14 @@ type entry struct {
 
 	Edit     *memberEdit   `bson:"edit,omitempty"`
 	Revision *revision     `bson:"revision,omitempty"`
-	Past     []byte        `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
+	Past     []byte        `bson:"past,omitempty"` // message and Rev of a revision, while there is something to take away
 	Creation *creation     `bson:"creation,omitempty"`
 	Receipt  *receiptEntry `bson:"receipt,omitempty"`
+
+	Marks   *marks `bson:"marks,omitempty"`   // of a message
+	Pinned  []byte `bson:"pinned,omitempty"`  // conversation and rev of the pin
+	Reactor []byte `bson:"reactor,omitempty"` // of a reaction, while it is there: message and user
+	Reacted []byte `bson:"reacted,omitempty"` // likewise: message, emoji and position
 
 	current *chat.Message // the message that a revision has made
 }
@@ -89,8 +94,8 @@ type memberChange struct {
 	Actor  []byte `bson:"actor,omitempty"`
 }
 
-// revision says which message became what. Of a deletion, and of the edits
-// before one, there are no texts.
+// revision says which message became what. Of a deletion, and of what came
+// before one, there are no texts and no marks.
 type revision struct {
 	Message []byte `bson:"message"`
 	Target  int64  `bson:"target"` // the message's position
@@ -100,6 +105,19 @@ type revision struct {
 	Text    string `bson:"text,omitempty"`
 
 	Mentions *mentions `bson:"mentions,omitempty"` // not of an archive's
+
+	Kind   string `bson:"kind,omitempty"`   // but of an edit and a deletion
+	Marks  *marks `bson:"marks,omitempty"`  // after a revision that has a Kind
+	User   []byte `bson:"user,omitempty"`   // of a reaction, while it is there
+	Emoji  string `bson:"emoji,omitempty"`  // likewise
+	Undoes int64  `bson:"undoes,omitempty"` // the _id of the reaction that it takes away
+}
+
+func (r *revision) kind() chat.RevisionKind {
+	if r.Delete {
+		return chat.ToDelete
+	}
+	return chat.RevisionKind(r.Kind)
 }
 
 type creation struct {
@@ -173,6 +191,7 @@ func (e *entry) message() *chat.Message {
 	if e.System {
 		m.Kind = chat.System
 	}
+	e.Marks.onto(m)
 	if n := e.Note; n != nil {
 		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role)}
 		for _, u := range n.Users {

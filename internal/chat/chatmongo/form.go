@@ -13,9 +13,12 @@ import (
 )
 
 // form numbers the shape of the documents. It stands beside the epoch; a
-// database that has an epoch and no form is of the first.
+// database that has an epoch and no form is of the first. The third has
+// revisions that are neither edits nor deletions, which older programs would
+// take for edits, and commits that change the root of a thread besides, which
+// they would not count.
 const (
-	form   = 1
+	form   = 3
 	formID = "form"
 )
 
@@ -82,14 +85,18 @@ func some(ctx context.Context, c *mongo.Collection, filter bson.D) (bool, error)
 
 // mark notes the form and, of a new database, the epoch.
 func (s *Store) mark(ctx context.Context, epoch string) error {
-	for _, doc := range []bson.D{
-		{{Key: "_id", Value: formID}, {Key: "version", Value: form}},
-		{{Key: "_id", Value: epochID}, {Key: "epoch", Value: epoch}},
-	} {
-		_, err := s.meta.InsertOne(ctx, doc)
-		if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
-			return err
-		}
+	_, err := s.meta.InsertOne(ctx, bson.D{is("_id", formID), is("version", form)})
+	if err = mongodb.Translate(err); errors.Is(err, mongodb.ErrDuplicate) {
+		_, err = s.meta.UpdateOne(ctx, bson.D{is("_id", formID), is("version", bson.D{is("$lt", form)})},
+			bson.D{is("$set", bson.D{is("version", form)})})
+		err = mongodb.Translate(err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.meta.InsertOne(ctx, bson.D{is("_id", epochID), is("epoch", epoch)})
+	if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
+		return err
 	}
 	return nil
 }

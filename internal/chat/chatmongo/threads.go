@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
@@ -54,14 +53,6 @@ func (m *mentions) mentions() *chat.Mentions {
 		return nil
 	}
 	return &chat.Mentions{Users: users(m.Users), All: m.All}
-}
-
-// mentioning is the update of a revision that sets these fields.
-func (r *revision) mentioning(set bson.D) bson.D {
-	if r.Mentions == nil {
-		return bson.D{is("$set", set), is("$unset", bson.D{is("mentions", "")})}
-	}
-	return bson.D{is("$set", append(set, is("mentions", r.Mentions)))}
 }
 
 func users(of [][]byte) []ids.User {
@@ -110,16 +101,9 @@ func (e *entry) rootRev() int64 {
 	return e.Rev - 1
 }
 
-// onto does to a root in memory what update does to its document.
+// onto does to a root in memory what count does to its document.
 func (r *rootChange) onto(m, e *entry) {
 	m.Rev, m.Changed, m.Thread = e.rootRev(), numbered(e.Room, e.rootRev()), r.Thread
-}
-
-func (r *rootChange) update(e *entry) *mongo.UpdateOneModel {
-	rev := e.rootRev()
-	return mongo.NewUpdateOneModel().
-		SetFilter(bson.D{is("end", r.Target), is("rev", bson.D{is("$lt", rev)})}).
-		SetUpdate(bson.D{is("$set", bson.D{is("rev", rev), is("changed", numbered(e.Room, rev)), is("thread", r.Thread)})})
 }
 
 // rootEvents is what a commit tells of a root. e.Root carries current.

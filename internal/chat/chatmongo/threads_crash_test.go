@@ -1,7 +1,9 @@
 package chatmongo
 
 import (
+	"reflect"
 	"testing"
+	"time"
 
 	"chatd/internal/chat"
 	"chatd/internal/chat/chattest"
@@ -45,8 +47,8 @@ func TestARepliesCountOutlivesTheNodeThatCommittedIt(t *testing.T) {
 	counted(3)
 	dead = open(t, db)
 	left = dies(t, dead, &job{message: first.ID, plan: func(c *commit) (*entry, error) {
-		r := chat.Revision{Message: first.ID, Version: 1, Delete: true, At: f.Now()}
-		return c.revise(c.heads[first.Conversation], c.messages[first.ID], c.messages[root.ID], r), nil
+		r := chat.Revision{Message: first.ID, Version: 1, Kind: chat.ToDelete, At: f.Now()}
+		return c.revise(c.heads[first.Conversation], c.messages[first.ID], c.messages[root.ID], r)
 	}})
 	f.Reply(t, root, u[0], "fourth")
 	counted(3)
@@ -57,5 +59,55 @@ func TestARepliesCountOutlivesTheNodeThatCommittedIt(t *testing.T) {
 	all, err := f.Store.Replies(t.Context(), u[0], chat.ThreadPage{Root: root.ID, Limit: 10})
 	if err != nil || len(all) != 4 || !all[0].Deleted() || all[1].Text != "dying words" || all[1].ThreadRoot == (ids.Message{}) {
 		t.Fatalf("%+v, %v", all, err)
+	}
+}
+
+// What one group does to a root is one update of it.
+func TestMarksAndRepliesOfOneGroupAllReachTheRoot(t *testing.T) {
+	t.Parallel()
+	s := open(t, mongodbtest.New(t))
+	f := chattest.NewFixture(s)
+	u := chattest.Users(2)
+	c := f.Group(t, u...)
+	root := f.Send(t, c.ID, u[0], "root")
+	first := f.Pin(t, u[0], f.Reply(t, root, u[1], "first"))
+	in := f.Message(t, c.ID, u[1], "second")
+	in.ThreadRoot = root.ID
+	mark := func(kind chat.RevisionKind, emoji string) *job {
+		return marking(chat.Revision{Message: root.ID, Version: 1, Kind: kind, User: u[1], Emoji: emoji, At: f.Now()}, c.ID)
+	}
+	jobs := []*job{
+		mark(chat.ToReact, "👍"),
+		{room: c.ID, message: root.ID, plan: func(c *commit) (*entry, error) {
+			e := c.message(c.heads[in.Conversation], &in, 0)
+			e.AddRev++
+			e.changeRoot(c.messages[root.ID], replied(c.messages[root.ID], &in, e.Seq))
+			return e, nil
+		}},
+		mark(chat.ToPin, ""),
+		{message: first.ID, plan: func(c *commit) (*entry, error) {
+			r := chat.Revision{Message: first.ID, Version: 1, Kind: chat.ToDelete, At: f.Now()}
+			return c.revise(c.heads[first.Conversation], c.messages[first.ID], c.messages[root.ID], r)
+		}},
+	}
+	for _, j := range jobs {
+		j.done, j.since = make(chan struct{}), time.Now()
+	}
+	s.write(t.Context(), jobs)
+	for _, j := range jobs {
+		if j.err != nil {
+			t.Fatal(j.err)
+		}
+	}
+	got, err := f.Store.Message(t.Context(), u[0], root.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Reactions) != 1 || got.Pin == nil || got.Thread.Replies != 1 || got.Thread.LastSeq != 3 || got.Rev != 10 {
+		t.Errorf("%+v with %+v and %+v", got, got.Thread, got.Pin)
+	}
+	all, err := f.Store.Pinned(t.Context(), u[0], c.ID, 0, 10)
+	if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], got) {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

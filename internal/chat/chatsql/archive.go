@@ -126,14 +126,18 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 func addedRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[chat.Entry, error] {
 	return walked(ctx, db, func(r sqldb.Row) (e chat.Entry, err error) {
 		added := &chat.Added{}
-		m, err := scanMessageAnd(r, &e.Rev, &added.InputHash)
+		var pinRev sql.NullInt64
+		m, err := scanMessageAnd(r, &e.Rev, &added.InputHash, &pinRev)
 		if err != nil {
 			return e, err
+		}
+		if (m.Pin != nil) != pinRev.Valid || m.Pin != nil && m.Pin.Rev != pinRev.Int64 {
+			return e, fmt.Errorf("%w: the pin of %s", chat.ErrArchive, m.ID)
 		}
 		added.Message = *m
 		e.Pos, e.Conversation, e.Ord, e.Added = m.Pos, m.Conversation, m.Ord, added
 		return e, nil
-	}, `SELECT `+messageColumns+`, m.add_rev, m.input_hash FROM chat_message m WHERE m.pos > $1 ORDER BY m.pos LIMIT $2`,
+	}, `SELECT `+messageColumns+`, m.add_rev, m.input_hash, m.pin_rev FROM chat_message m WHERE m.pos > $1 ORDER BY m.pos LIMIT $2`,
 		[]any{after}, lastPos)
 }
 
@@ -169,11 +173,12 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			m              chat.Membership
 			before, text   sql.NullString
 			set, role      sql.NullString
+			emoji          sql.NullString
 			target         sql.NullInt64
 			deleted, later sql.NullInt64
 		)
 		err = r.Scan(&c.Pos, &c.Conversation, &c.Rev, &c.Ord, &kind, &c.at, &id, &before, &m.User, &set, &role, &m.Actor,
-			&target, &deleted, &later, &text)
+			&target, &deleted, &later, &text, &emoji)
 		switch {
 		case err != nil:
 		case kind == entryMembership:
@@ -181,11 +186,15 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			c.membership = &m
 		case kind == entryMessage && target.Valid:
 			c.Revised = &chat.Revised{
-				Message: id, Target: target.Int64, At: instant(c.at),
-				Delete: deleted.Valid && !later.Valid, Before: before.String,
+				Message: id, Target: target.Int64, At: instant(c.at), Before: before.String,
 			}
-			if !deleted.Valid {
+			switch {
+			case set.Valid:
+				c.Revised.Kind, c.Revised.User, c.Revised.Emoji = chat.RevisionKind(set.String), m.User, emoji.String
+			case !deleted.Valid:
 				c.Revised.Text = text.String
+			case !later.Valid:
+				c.Revised.Kind = chat.ToDelete
 			}
 		case kind == entryThread && target.Valid:
 			c.Thread = &chat.ThreadChange{Root: id, Target: target.Int64}
@@ -198,8 +207,9 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.at, j.message, j.old_text, j.user_id, j.change, j.role, j.actor,
 			m.pos, m.deleted_at,
 			(SELECT n.rev FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev AND n.kind = 'MESSAGE' ORDER BY n.rev LIMIT 1),
-			coalesce((SELECT n.old_text FROM chat_change n
-				WHERE n.message = j.message AND n.rev > j.rev AND n.old_text IS NOT NULL ORDER BY n.rev LIMIT 1), m.text)
+			CASE WHEN j.change IS NULL THEN coalesce((SELECT n.old_text FROM chat_change n
+				WHERE n.message = j.message AND n.rev > j.rev AND n.old_text IS NOT NULL ORDER BY n.rev LIMIT 1), m.text) END,
+			j.emoji
 		FROM chat_change j LEFT JOIN chat_message m ON m.id = j.message
 		WHERE j.pos > $1 ORDER BY j.pos LIMIT $2`,
 		[]any{after}, func(c change) []any { return []any{c.Pos} })

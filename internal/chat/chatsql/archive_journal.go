@@ -148,7 +148,7 @@ func (j *journal) thread() (chat.Entry, error) {
 	case e.Added != nil:
 		in = e.Added.ThreadRoot == root.Thread.Root && e.Ord == root.Ord+1 && e.Added.CreatedAt.Equal(instant(root.at))
 	case e.Revised != nil:
-		in = e.Revised.Delete && e.Ord == root.Ord && e.Revised.At.Equal(instant(root.at))
+		in = e.Revised.Kind == chat.ToDelete && e.Ord == root.Ord && e.Revised.At.Equal(instant(root.at))
 	}
 	if !ok || !in || e.Thread != nil || e.Conversation != root.Conversation || e.Pos != root.Pos+1 || e.Rev != root.Rev+1 {
 		return e, fmt.Errorf("%w: the change of a thread at %d is of nothing", chat.ErrArchive, root.Pos)

@@ -46,7 +46,7 @@ func orNull(s string) any {
 
 // messageColumns are what scanMessage reads, of chat_message m.
 const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
-	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.thread_root, m.thread, m.mentions`
+	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.thread_root, m.thread, m.mentions, m.marks`
 
 func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) }
 
@@ -54,13 +54,13 @@ func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) 
 func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 	var m chat.Message
 	var is struct { // one, so that it is allocated once
-		note, clientID, thread, mentions sql.NullString
-		created                          int64
-		edited, deleted                  sql.NullInt64
+		note, clientID, thread, mentions, marks sql.NullString
+		created                                 int64
+		edited, deleted                         sql.NullInt64
 	}
 	err := r.Scan(append([]any{
 		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &is.note, &is.clientID,
-		&m.ReplyTo, &is.created, &is.edited, &is.deleted, &m.ThreadRoot, &is.thread, &is.mentions,
+		&m.ReplyTo, &is.created, &is.edited, &is.deleted, &m.ThreadRoot, &is.thread, &is.mentions, &is.marks,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -77,6 +77,9 @@ func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
 	}
 	m.ClientID, m.CreatedAt = is.clientID.String, instant(is.created)
 	m.EditedAt, m.DeletedAt = optInstant(is.edited), optInstant(is.deleted)
+	if is.marks.Valid {
+		return &m, mark(&m, is.marks.String)
+	}
 	return &m, nil
 }
 

@@ -83,9 +83,12 @@ func (f *script) act(t testing.TB) {
 		}
 	}
 	all := f.All(t, owner, id)
-	all = slices.DeleteFunc(all, func(m chat.Message) bool {
-		return m.Kind == chat.System || m.Deleted() || !slices.Contains(in, m.Sender)
-	})
+	all = slices.DeleteFunc(all, func(m chat.Message) bool { return m.Kind == chat.System || m.Deleted() })
+	if len(all) > 0 && f.rnd.IntN(3) == 0 {
+		f.mark(t, pick(f.rnd, in), pick(f.rnd, all))
+		return
+	}
+	all = slices.DeleteFunc(all, func(m chat.Message) bool { return !slices.Contains(in, m.Sender) })
 	switch n := f.rnd.IntN(12); {
 	case n < 3:
 		f.Send(t, id, pick(f.rnd, in), "text")
@@ -105,6 +108,20 @@ func (f *script) act(t testing.TB) {
 		f.SetRole(t, id, owner, pick(f.rnd, in), pick(f.rnd, []chat.Role{chat.Plain, chat.Admin}))
 	default:
 		f.MarkRead(t, pick(f.rnd, in), id, f.rnd.Int64N(f.View(t, owner, id).LastSeq+2))
+	}
+}
+
+// mark puts something on a message, or takes it away.
+func (f *script) mark(t testing.TB, user ids.User, m chat.Message) {
+	switch n := f.rnd.IntN(10); {
+	case n < 5:
+		f.React(t, user, m, pick(f.rnd, emoji[:4]))
+	case n < 8:
+		f.Unreact(t, user, m, pick(f.rnd, emoji[:4]))
+	case n == 8:
+		f.Pin(t, user, m)
+	default:
+		f.Unpin(t, user, m)
 	}
 }
 

@@ -70,7 +70,8 @@ func (s suite) tests() map[string]func(*testing.T) {
 	all := make(map[string]func(*testing.T))
 	for _, tests := range []map[string]func(*testing.T){
 		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
-		s.revisionTests(), s.journalTests(), s.raceTests(), s.foldTests(), s.threadTests(),
+		s.revisionTests(), s.markTests(), s.markRaceTests(), s.pinTests(), s.journalTests(), s.raceTests(), s.foldTests(),
+		s.threadTests(), s.markedThreadTests(),
 	} {
 		maps.Copy(all, tests)
 	}

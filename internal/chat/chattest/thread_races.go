@@ -70,7 +70,7 @@ func (s suite) threadRaces(t *testing.T) {
 				CreatedAt: s.Now(), Version: version, ThreadRoot: root.ID,
 			})
 		case 1, 2: // each twice
-			r.Message, r.Delete = old[i/4].ID, true
+			r.Message, r.Kind = old[i/4].ID, chat.ToDelete
 			_, err = s.Store.Revise(ctx, r)
 		default:
 			r.Message, r.Text = root.ID, fmt.Sprint(i)
@@ -102,7 +102,7 @@ func RepliesOnNodes(t *testing.T, nodes ...*Fixture) {
 			CreatedAt: on.Now(), Version: 1, ThreadRoot: root.ID,
 		})
 		if err == nil && i%4 < 2 {
-			_, err = on.Store.Revise(ctx, chat.Revision{Message: m.ID, Version: 1, Delete: true, At: on.Now()})
+			_, err = on.Store.Revise(ctx, chat.Revision{Message: m.ID, Version: 1, Kind: chat.ToDelete, At: on.Now()})
 		}
 		return err
 	}) {

@@ -37,8 +37,9 @@ type MessageAdded struct {
 	Message Message `json:"message"`
 }
 
-// MessageChanged says that a message was edited or deleted, and what it is
-// after the newest of its changes.
+// MessageChanged says that a message was edited or deleted, or that a reaction
+// to it, its pin or a reply in its thread has come or gone, and what it is after
+// the newest of its changes.
 type MessageChanged struct {
 	Change
 
@@ -104,6 +105,9 @@ type Message struct {
 	ThreadRoot ids.Message `json:"threadRoot,omitzero"` // whose thread it is in
 	Thread     *Thread     `json:"thread,omitempty"`    // of which it is the root
 	Mentions   *Mentions   `json:"mentions,omitempty"`
+
+	Reactions []Reaction `json:"reactions,omitempty"` // by first use
+	Pin       *Pin       `json:"pin,omitempty"`
 }
 
 // Thread is what the root of a thread knows of it.
@@ -118,6 +122,19 @@ type Thread struct {
 type Mentions struct {
 	Users []ids.User `json:"users,omitempty"`
 	All   bool       `json:"all,omitempty"`
+}
+
+// Reaction is an emoji under a message, and how many users it is from.
+type Reaction struct {
+	Emoji string `json:"emoji"`
+	Count int64  `json:"count"`
+}
+
+// Pin says that a message is pinned.
+type Pin struct {
+	Rev  int64     `json:"rev"`
+	At   time.Time `json:"at"`
+	ByID ids.User  `json:"byId"`
 }
 
 // Note is what a system message says.

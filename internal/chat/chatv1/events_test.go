@@ -32,11 +32,15 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
 		Thread: &chatv1.Thread{Replies: 2, LastSeq: 9, LastAt: at, People: []ids.User{user}},
 	}
+	marked := message
+	marked.Reactions = []chatv1.Reaction{{Emoji: "👍🏽", Count: 2}, {Emoji: "❤️", Count: 1}}
+	marked.Pin = &chatv1.Pin{Rev: 8, At: at, ByID: user}
 	for name, event := range map[string]any{
-		chatv1.MessageAddedName:        chatv1.MessageAdded{Change: change, Message: message},
-		chatv1.MessageChangedName:      chatv1.MessageChanged{Change: change, Message: note},
-		chatv1.MembershipChangedName:   chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
-		chatv1.ConversationChangedName: chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
+		chatv1.MessageAddedName:              chatv1.MessageAdded{Change: change, Message: message},
+		chatv1.MessageChangedName:            chatv1.MessageChanged{Change: change, Message: note},
+		chatv1.MessageChangedName + ".marks": chatv1.MessageChanged{Change: change, Message: marked},
+		chatv1.MembershipChangedName:         chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
+		chatv1.ConversationChangedName:       chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
 		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{
 			Change: chatv1.Change{ConversationID: conv, LastOrd: 5}, UserID: user, ReadSeq: 6, ReadOrd: 5, DeliveredSeq: 6,
 		},
