@@ -19,7 +19,7 @@ var oddTexts = []string{
 // of what it selects.
 func around(selection string) string { return `... on Message { ` + selection + ` }` }
 
-const wholeMessage = `__typename id conversationId seq rev kind text createdAt editedAt deletedAt replyToId mine: id`
+const wholeMessage = `__typename id conversationId seq rev kind text createdAt editedAt deletedAt replyToId threadRootId mine: id`
 
 func TestASentMessageIsTheSameBytesOnTheDirectWay(t *testing.T) {
 	t.Parallel()
@@ -47,6 +47,11 @@ func TestASentMessageIsTheSameBytesOnTheDirectWay(t *testing.T) {
 		if direct != usual {
 			t.Fatalf("%q:\n%s\n%s", text, direct, usual)
 		}
+	}
+	vars := map[string]any{"i": map[string]any{"conversationId": room, "text": "in a thread", "threadRootId": first, "mentions": []any{}, "clientId": "t"}}
+	direct, usual := exec(ann, fmt.Sprintf(whole, "id threadRootId"), vars), exec(ann, fmt.Sprintf(whole, around("id threadRootId")), vars)
+	if direct != usual || !strings.Contains(direct, `"threadRootId":"`+first) {
+		t.Fatalf("%s\n%s", direct, usual)
 	}
 	for name, c := range map[string]struct {
 		who  *somebody

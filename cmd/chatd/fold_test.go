@@ -21,14 +21,15 @@ type display struct {
 	members  map[string]string // role by user
 	unread   int
 	lastRead int
-	has      int             // delivered up to
-	messages map[int]message // by seq
-	base     int             // messages above it must all be known
+	has      int                 // delivered up to
+	messages map[int]foldMessage // by seq
+	base     int                 // messages above it must all be known
 }
 
 // The parts of the documents by which it is known.
 const (
-	messageParts      = `fragment M on Message { id seq rev text kind conversationId sender { id } }`
+	messageParts = `fragment M on Message { id seq rev text kind conversationId sender { id } ...K
+		threadRootId thread { replyCount lastReplySeq } mentions { all users(first: 3) { id } } } ` + markParts
 	conversationParts = `fragment C on Conversation { id name lastSeq unreadCount lastReadSeq viewerMembership { deliveredSeq } members(first: 50) { edges { node { user { id } role } } } }`
 	foldDoc           = `subscription($a: String) { events(after: $a) { __typename cursor
 		... on MessageAdded { message { ...M } unreadCount }
@@ -43,6 +44,23 @@ type foldMessage struct {
 	Kind           string
 	ConversationID string
 	Sender         struct{ ID string }
+	aside
+	marks
+}
+
+// aside is what a message has of threads and mentions.
+type aside struct {
+	ThreadRootID *string
+	Thread       *struct{ ReplyCount, LastReplySeq int }
+	Mentions     *struct {
+		All   bool
+		Users []struct{ ID string }
+	}
+}
+
+func (a aside) String() string {
+	b, _ := json.Marshal(a)
+	return string(b)
 }
 
 type foldConversation struct {
@@ -62,7 +80,7 @@ type foldConversation struct {
 func (c *foldConversation) display() *display {
 	s := &display{
 		name: c.Name, members: map[string]string{}, unread: c.UnreadCount, lastRead: c.LastReadSeq, has: c.ViewerMembership.DeliveredSeq,
-		messages: map[int]message{}, base: c.LastSeq,
+		messages: map[int]foldMessage{}, base: c.LastSeq,
 	}
 	for _, e := range c.Members.Edges {
 		s.members[e.Node.User.ID] = e.Node.Role
@@ -97,6 +115,7 @@ type observer struct {
 	cursor string
 	state  map[string]*display
 	resets int
+	aside  int // events of messages with a thread or mentions
 	events int
 	trace  []string      // of the events, for the case that they do not fold
 	done   chan struct{} // closed when final has come
@@ -123,7 +142,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 		var m struct {
 			Messages struct{ Edges []struct{ Node foldMessage } }
 		}
-		err := o.p.gql(ctx, o.who.token, `query($c: ID!) { messages(conversationId: $c, first: 100) { edges { node { ...M } } } }`+messageParts, vars("c", c.ID), &m)
+		err := o.p.gql(ctx, o.who.token, `query($c: ID!) { messages(conversationId: $c, first: 90) { edges { node { ...M } } } }`+messageParts, vars("c", c.ID), &m)
 		if codeOf(err) == "NOT_FOUND" { // has just left; the events will tell
 			continue
 		}
@@ -131,7 +150,7 @@ func (o *observer) fresh(ctx context.Context) (cursor string, state map[string]*
 			return "", nil, err
 		}
 		for _, e := range m.Messages.Edges {
-			s.messages[e.Node.Seq] = e.Node.message
+			s.messages[e.Node.Seq] = e.Node
 		}
 	}
 	return d.Viewer.StreamCursor, state, nil
@@ -229,7 +248,10 @@ func (o *observer) applyMessage(e *foldEvent) {
 		return
 	}
 	if known, ok := s.messages[m.Seq]; !ok || known.Rev < m.Rev {
-		s.messages[m.Seq] = m.message
+		s.messages[m.Seq] = m
+	}
+	if m.Thread != nil || m.Mentions != nil {
+		o.aside++
 	}
 	s.unread = e.UnreadCount
 	// Who sends has read up to there. What he has sent before a receipt is in it:
@@ -290,6 +312,9 @@ func (o *observer) diff(ctx context.Context) (diffs []string, err error) {
 			if !ok && seq <= got.base {
 				continue // older than the membership
 			}
+			if f.aside.String() != m.aside.String() || f.marks.String() != m.marks.String() {
+				tell("message %d of %s: folded %s with %s, fresh %s with %s", seq, room, f.aside, f.marks, m.aside, m.marks)
+			}
 			if f.ID != m.ID || f.Rev != m.Rev || f.text() != m.text() || (f.Text == nil) != (m.Text == nil) {
 				tell("message %d of %s: folded %v %q at %d, fresh %q at %d", seq, room, ok, f.text(), f.Rev, m.text(), m.Rev)
 			}
@@ -321,7 +346,7 @@ func (s *script) act(ctx context.Context) {
 	s.mu.Lock()
 	who, other := s.people[s.rng.IntN(len(s.people))], s.people[s.rng.IntN(len(s.people))]
 	room := s.rooms[s.rng.IntN(len(s.rooms)-1)]
-	dice, text, seq := s.rng.IntN(100), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
+	dice, text, seq := s.rng.IntN(125), fmt.Sprint("text ", s.rng.Uint32()), s.rng.IntN(40)
 	var own foldMessage
 	if len(s.sent) > 0 {
 		own = s.sent[s.rng.IntN(len(s.sent))]
@@ -334,10 +359,16 @@ func (s *script) act(ctx context.Context) {
 	do := func(doc string, in map[string]any) { err = s.p.gql(ctx, who.token, doc, vars("i", in), nil) }
 	switch {
 	case dice < 45 || own.ID == "" && dice < 68:
-		var m message
-		if m, err = s.p.send(ctx, who, room, text, ""); err == nil {
-			f := foldMessage{message: m}
-			f.Sender.ID = who.id
+		in := vars("conversationId", room, "text", text)
+		if dice < 20 && own.ID != "" && own.ThreadRootID == nil {
+			in["conversationId"], in["threadRootId"] = own.ConversationID, own.ID
+		}
+		if dice%3 == 0 {
+			in["text"] = text + " @all and @" + other.name
+		}
+		var d struct{ SendMessage struct{ Message foldMessage } }
+		if err = s.p.gql(ctx, who.token, `mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { ...M } } } `+messageParts, vars("i", in), &d); err == nil {
+			f := d.SendMessage.Message
 			s.mu.Lock()
 			s.sent = append(s.sent, f)
 			s.mu.Unlock()
@@ -361,6 +392,13 @@ func (s *script) act(ctx context.Context) {
 		do(`mutation($i: TransferOwnershipInput!) { transferOwnership(input: $i) { conversation { id } } }`, vars("conversationId", room, "userId", other.id))
 	case dice < 94:
 		do(`mutation($i: AddMembersInput!) { addMembers(input: $i) { conversation { id } } }`, vars("conversationId", room, "userIds", []string{other.id}))
+	case dice >= 100 && own.ID == "":
+	case dice >= 121:
+		err = s.p.mark(ctx, who, []string{"pinMessage", "unpinMessage"}[seq%2], own.ID, "", nil)
+	case dice >= 112:
+		err = s.p.mark(ctx, who, "removeReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
+	case dice >= 100:
+		err = s.p.mark(ctx, who, "addReaction", own.ID, someEmoji[seq%len(someEmoji)], nil)
 	default:
 		do(`mutation($i: LeaveConversationInput!) { leaveConversation(input: $i) { ok } }`, vars("conversationId", room))
 	}
@@ -379,7 +417,7 @@ func (s *script) act(ctx context.Context) {
 
 // play runs the script with observers who join in the middle of it, and
 // returns how their states differ from fresh ones.
-func (s *script) play(t testing.TB, observers, actions int) (diffs []string, events int) {
+func (s *script) play(t testing.TB, observers, actions int) (diffs []string, events, asides int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -429,9 +467,9 @@ func (s *script) play(t testing.TB, observers, actions int) (diffs []string, eve
 		if err != nil || o.resets != 0 {
 			t.Errorf("observer %s: %v, %d resets", o.who.name, err, o.resets)
 		}
-		diffs, events = append(diffs, d...), events+o.events
+		diffs, events, asides = append(diffs, d...), events+o.events, asides+o.aside
 	}
-	return diffs, events
+	return diffs, events, asides
 }
 
 func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
@@ -439,7 +477,7 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, args []string) {
 		p := startProgram(t, args...)
 		people := p.people(t, "user", 5)
-		faults, all := 0, 0
+		faults, all, aside := 0, 0, 0
 		for n := range scripts {
 			seed := rand.Uint64()
 			s := &script{p: p, people: people, rng: rand.New(rand.NewPCG(seed, 0))}
@@ -447,8 +485,8 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 				p.group(t, people[0], people[1], people[2]), p.group(t, people[3], people[0]),
 				p.group(t, people[0], people[1:]...),
 			}
-			diffs, events := s.play(t, 3, scriptActions)
-			all += events
+			diffs, events, asides := s.play(t, 3, scriptActions)
+			all, aside = all+events, aside+asides
 			if faults += len(diffs); len(diffs) > 0 {
 				t.Errorf("script %d (seed %d): %d diffs, first %s", n, seed, len(diffs), diffs[0])
 			}
@@ -456,6 +494,9 @@ func TestEventsFoldedIntoASnapshotAreTheStateOfAFreshQuery(t *testing.T) {
 				break
 			}
 		}
-		t.Logf("%d scripts of %d actions, 3 observers each, %d events: %d diffs", scripts, scriptActions, all, faults)
+		if aside == 0 {
+			t.Error("no event told of a thread or mentions")
+		}
+		t.Logf("%d scripts of %d actions, 3 observers each, %d events, %d of them of threads and mentions: %d diffs", scripts, scriptActions, all, aside, faults)
 	})
 }

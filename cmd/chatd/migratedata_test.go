@@ -108,7 +108,22 @@ func settle(t testing.TB, p *program) *town {
 	do(a, `mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { id } } }`,
 		vars("conversationId", c.rooms[1], "text", "an answer", "replyToId", edited.ID))
 	c.mid = c.positions(t, p)
+	react := func(who person, m message, op, emoji string) {
+		t.Helper()
+		if err := p.mark(t.Context(), who, op, m.ID, emoji, nil); err != nil {
+			t.Fatalf("%s: %v", op, err)
+		}
+	}
+	for i, who := range c.people {
+		react(who, c.keyed, "addReaction", someEmoji[i%2])
+	}
+	react(b, c.keyed, "removeReaction", someEmoji[1])
+	react(b, c.keyed, "pinMessage", "")
+	react(b, edited, "pinMessage", "")
+	react(a, edited, "addReaction", someEmoji[0])
 	deleted := send(cy, c.rooms[0], "a slip", "")
+	react(a, deleted, "addReaction", someEmoji[0])
+	react(a, deleted, "pinMessage", "")
 	do(cy, `mutation($i: EditMessageInput!) { editMessage(input: $i) { message { id } } }`, vars("id", deleted.ID, "text", "another slip"))
 	do(cy, `mutation($i: DeleteMessageInput!) { deleteMessage(input: $i) { message { id } } }`, vars("id", deleted.ID))
 	read := `mutation($i: MarkReadInput!) { markRead(input: $i) { conversation { id } } }`
@@ -178,15 +193,18 @@ const (
 		conversations(first: 20) { edges { node { id kind name description createdAt lastSeq lastRev unreadCount lastReadSeq memberCount
 			lastMessage { id seq text } viewerMembership { role joinedAt } viewerCan { send addMembers leave } } } pageInfo { hasNextPage } } }`
 	messagesDoc = `query($c: ID!) { messages(conversationId: $c, first: 40) { edges { node { id seq rev kind sender { id username } text createdAt editedAt
-		deletedAt clientId replyToId replyTo { id seq text } system { change role name description userCount users(first: 3) { id } } viewerCan { edit delete }
+		deletedAt clientId replyToId replyTo { id seq text } system { change role name description userCount users(first: 3) { id } } viewerCan { edit delete react pin }
 		edits(first: 4) { edges { node { rev text replacedAt } } } } } pageInfo { hasNextPage } } }`
 	receiptsDoc = `query($c: ID!) { viewer { settings { shareReadReceipts } } conversations(first: 5, filter: {archived: true}) { edges { node { id } } }
 		conversation(id: $c) { viewerSettings { mutedUntil pinned archived notify } members(first: 10) { edges { node { readSeq deliveredSeq } } } } }`
 	readersDoc = `query($c: ID!) { messages(conversationId: $c, first: 20) { edges { node { deliveryState readBy(first: 5) { edges { node { id } } } } } } }`
+	marksDoc   = `query($c: ID!) { messages(conversationId: $c, first: 40) { edges { node { id reactions { emoji count viewerReacted users(first: 2) { id } }
+		pinnedAt pinnedBy { id } } } } }`
+	pinsDoc    = `query($c: ID!) { pinnedMessages(conversationId: $c) { edges { node { id } } } }`
 	membersDoc = `query($c: ID!) { conversation(id: $c) { members(first: 50) { edges { node { user { id displayName } role joinedAt } } } } }`
 	missedDoc  = `query($a: String) { events(after: $a, first: 100) { edges { node { __typename
 		... on MessageAdded { message { id conversationId seq rev text sender { id } createdAt clientId } unreadCount }
-		... on MessageChanged { message { id seq rev text editedAt deletedAt } unreadCount }
+		... on MessageChanged { message { id seq rev text editedAt deletedAt reactions { emoji count } pinnedAt } unreadCount }
 		... on MembershipChanged { conversationId user { id } change role conversation { id name } }
 		... on ConversationChanged { conversationId conversation { id name } }
 		... on ConversationSettingsChanged { conversationId settings { mutedUntil pinned archived notify } }
@@ -211,6 +229,8 @@ func (c *town) answers(t testing.TB, p *program) map[string]string {
 		for n, room := range c.rooms {
 			ask(fmt.Sprint("messages in ", n), messagesDoc, vars("c", room))
 			ask(fmt.Sprint("search in ", n), searchDoc, vars("q", [...]string{"unico", "after", "a"}[n%3], "c", room))
+			ask(fmt.Sprint("marks in ", n), marksDoc, vars("c", room))
+			ask(fmt.Sprint("pins in ", n), pinsDoc, vars("c", room))
 			ask(fmt.Sprint("members of ", n), membersDoc, vars("c", room))
 			ask(fmt.Sprint("invitations into ", n), invitesDoc, vars("c", room))
 			ask(fmt.Sprint("receipts of ", n), receiptsDoc, vars("c", room))
@@ -258,6 +278,9 @@ func TestWhatWasMovedIsServedAsBefore(t *testing.T) {
 		c := settle(t, p)
 		want := c.answers(t, p)
 		stream := resumed(t, p, c.people[1], c.mid[1])
+		if s := want["marks in 0 of 0"]; strings.Count(s, `"viewerReacted":true`) != 1 || strings.Count(s, "users") != 2 {
+			t.Fatalf("there are other reactions: %s", s)
+		}
 		if n := len(want["messages in 0 of 0"]); n < 3000 || strings.Count(stream, "\n") < 5 {
 			t.Fatalf("there is little to compare: %d bytes, %s", n, stream)
 		}

@@ -94,15 +94,6 @@ func (p *program) searchesAll(t testing.TB) {
 	}
 }
 
-func (p *program) says(t testing.TB, who person, room, text string) message {
-	t.Helper()
-	m, err := p.send(t.Context(), who, room, text, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // onEachStore is onEachEngine, and MongoDB where it is asked for.
 func onEachStore(t *testing.T, fn func(t *testing.T, args []string)) {
 	t.Helper()

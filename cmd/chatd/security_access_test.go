@@ -14,11 +14,11 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"conversation"}
 	case "sessionId":
 		return []string{"session"}
-	case "userId", "userIds", "memberIds", "senderId":
+	case "userId", "userIds", "memberIds", "senderId", "mentions":
 		return []string{"user"}
 	case "inviteId":
 		return []string{"invite"}
-	case "replyToId", "messageId":
+	case "replyToId", "threadRootId", "rootId", "messageId":
 		return []string{"message"}
 	case "reportId":
 		return []string{"report"}
@@ -68,6 +68,9 @@ func ownValues(own somewhere) func(operation) func(leaf) any {
 				return "DISMISSED"
 			case "Time":
 				return "2040-01-01T00:00:00.000Z"
+			}
+			if l.path[len(l.path)-1] == "emoji" {
+				return "👍"
 			}
 			return "text"
 		}
@@ -153,7 +156,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 			switch {
 			case op.field == "node" || op.field == "nodes":
 				want = "null"
-			case l.path[len(l.path)-1] == "replyToId", kind == "attachment":
+			case slices.Contains([]string{"replyToId", "threadRootId"}, l.path[len(l.path)-1]), kind == "attachment":
 				want = "BAD_USER_INPUT"
 			case kind == "report": // whoever does not administer the server is told that, of any
 				want = "FORBIDDEN"
@@ -281,9 +284,11 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 	p.invite(t, ada, room, nil)
 	p.invite(t, ada, other, nil)
 	p.searchesAll(t)
+	root := p.says(t, ada, room, "root")
+	p.says(t, ada, room, "reply", "threadRootId", root.ID)
 	type list struct {
 		name, doc string
-		where     string // its conversation, none when empty
+		where     string // its conversation, or root, none when empty
 	}
 	lists := []list{
 		{"messages", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, room},
@@ -292,6 +297,7 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 		{"searchUsers", `query($a: String) { searchUsers(query: "a", after: $a) { edges { cursor } } }`, ""},
 		{"searchMessages", `query($a: String) { searchMessages(query: "1", after: $a) { edges { cursor } } }`, ""},
 		{"searchMessages of a conversation", `query($c: ID!, $a: String) { searchMessages(query: "1", conversationId: $c, after: $a) { edges { cursor } } }`, room},
+		{"thread", `query($c: ID!, $a: String) { thread(rootId: $c, after: $a) { edges { cursor } } }`, root.ID},
 		{"members", `query($c: ID!, $a: String) { conversation(id: $c) { members(after: $a) { edges { cursor } } } }`, room},
 		{"channels", `query($a: String) { channels(after: $a) { edges { cursor } } }`, ""},
 		{"channels of a query", `query($a: String) { channels(query: "gen", after: $a) { edges { cursor } } }`, ""},

@@ -101,13 +101,17 @@ func TestAPageOutOfBoundsIsRefusedOnEveryList(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := p.history(t, ada, room)[0] // the note of that
-	reach := map[string]string{     // how to get to a list that is no field of Query
+	root := p.says(t, ada, room, "see @"+bob.name)
+	p.says(t, ada, room, "reply", "threadRootId", root.ID)
+	reach := map[string]string{ // how to get to a list that is no field of Query
 		"Conversation": `{ conversation(id: "` + room + `") { %s } }`, "Message": `{ message(id: "` + m.ID + `") { %s } }`,
 		"SystemNote": `{ message(id: "` + m.ID + `") { system { %s } } }`, "Query": "{ %s }",
+		"Thread":          `{ message(id: "` + root.ID + `") { thread { %s } } }`,
+		"MessageMentions": `{ message(id: "` + root.ID + `") { mentions { %s } } }`,
 	}
 	needs := map[string]string{
 		"messages": `conversationId: "` + room + `", `, "groupInvites": `conversationId: "` + room + `", `,
-		"searchUsers": `query: "a", `, "searchMessages": `query: "a", `,
+		"searchUsers": `query: "a", `, "searchMessages": `query: "a", `, "thread": `rootId: "` + root.ID + `", `,
 	}
 	lists := 0
 	for _, typ := range p.api(t).types {

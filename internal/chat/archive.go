@@ -82,6 +82,7 @@ type Entry struct {
 	Added        *Added
 	Revised      *Revised
 	Made         *Made
+	Thread       *ThreadChange // what Added or Revised did to the root of its thread besides; nil for nothing
 	Receipt      *Receipt
 	Settings     *SettingsOf
 }
@@ -105,15 +106,24 @@ type Edited struct {
 	About *AboutChange
 }
 
-// Revised is an edit or a deletion. Where the message was deleted, then or
-// later, it has no texts.
+// Revised is a change of a message. Where that was deleted, then or later,
+// there are no texts.
 type Revised struct {
 	Message ids.Message
 	Target  int64 // the position at which the message was added
 	At      time.Time
-	Delete  bool
+	Kind    RevisionKind
 	Before  string
 	Text    string
+	User    ids.User // of ToReact, while the reaction is there
+	Emoji   string
+}
+
+// ThreadChange says which root was changed by what happened in its thread, at
+// the position and rev before that.
+type ThreadChange struct {
+	Root   ids.Message
+	Target int64 // the position at which the root was added
 }
 
 // Made is a conversation as it was made.

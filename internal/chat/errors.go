@@ -26,6 +26,8 @@ var (
 	ErrQuota           = errs.New(errs.Precondition, "chat.quota", "Your files would take more room than you have. Delete some messages with files.", errs.Reason("FILE_QUOTA"))
 	ErrUnsent          = errs.New(errs.Precondition, "chat.unsent", "Too many of your uploads are in no message yet. Send or delete some.", errs.Reason("UNSENT_UPLOADS"))
 	ErrNoUploads       = errs.New(errs.Precondition, "chat.no_uploads", "This server takes no files.", errs.Reason("NO_UPLOADS"))
+	ErrThreadRoot      = errs.New(errs.BadInput, "chat.thread_root", "A thread begins at a message that people wrote in this conversation, and not in a thread.")
+	ErrMentions        = errs.New(errs.BadInput, "chat.mentions", "A message mentions at most 50 users, by their ids.")
 	ErrRole            = errs.New(errs.BadInput, "chat.role", "A member is made ADMIN or MEMBER; transferOwnership makes an owner.")
 	ErrSeq             = errs.New(errs.BadInput, "chat.seq", "A position in the conversation is 0 or more.")
 	ErrQuery           = errs.New(errs.BadInput, "chat.query", "A search has 1 to 256 characters, a letter, digit or sign among them.")
@@ -46,6 +48,10 @@ var (
 	ErrInviteExpiry    = errs.New(errs.BadInput, "chat.invite_expiry", "An invitation ends in the future.")
 	ErrInviteUses      = errs.New(errs.BadInput, "chat.invite_uses", "An invitation is good for 1 to 1,000,000 uses.")
 	ErrTooManyCodes    = errs.New(errs.RateLimited, "chat.too_many_codes", "Too many tries. Try again later.")
+
+	ErrEmoji            = errs.New(errs.BadInput, "chat.emoji", "A reaction is exactly one emoji.")
+	ErrTooManyReactions = errs.New(errs.Precondition, "chat.too_many_reactions", "A message has at most 50 different reactions.", errs.Reason("TOO_MANY_REACTIONS"))
+	ErrTooManyPins      = errs.New(errs.Precondition, "chat.too_many_pins", "A conversation has at most 100 pinned messages.", errs.Reason("TOO_MANY_PINS"))
 
 	// ErrTooMany says that more has been missed than is replayed.
 	ErrTooMany = errs.New(errs.Precondition, "chat.too_many", "Too much has happened since.", errs.Reason("TOO_MANY"))

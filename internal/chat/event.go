@@ -58,10 +58,14 @@ type Event struct {
 // eventOverhead is about what an event takes encoded, beside its text.
 const eventOverhead = 512
 
+// reactionSize is about what a reaction takes there, with a few of its users.
+const reactionSize = 128
+
 // Size is about how many bytes the event takes when encoded.
 func (e *Event) Size() int {
 	if e.Message != nil {
-		return eventOverhead + len(e.Message.Text) + eventOverhead*len(e.Message.Attachments)
+		return eventOverhead + len(e.Message.Text) + e.Message.aside() + reactionSize*len(e.Message.Reactions) +
+			eventOverhead*len(e.Message.Attachments)
 	}
 	return eventOverhead
 }

@@ -60,7 +60,7 @@ func publishedConversation(change chatv1.Change, e *Event) chatv1.ConversationCh
 func publishedMessage(m *Message) chatv1.Message {
 	out := chatv1.Message{
 		ID: m.ID, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: string(m.Kind), SenderID: m.Sender,
-		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo, ThreadRoot: m.ThreadRoot,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	for _, a := range m.Attachments {
@@ -71,6 +71,18 @@ func publishedMessage(m *Message) chatv1.Message {
 			Change: string(m.Note.Change), Users: m.Note.Users, Role: string(m.Note.Role),
 			Name: m.Note.Name, Description: m.Note.Description,
 		}
+	}
+	if t := m.Thread; t != nil {
+		out.Thread = &chatv1.Thread{Replies: t.Replies, LastSeq: t.LastSeq, LastAt: t.LastAt, People: t.People}
+	}
+	if to := m.Mentions; to != nil {
+		out.Mentions = &chatv1.Mentions{Users: to.Users, All: to.All}
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, chatv1.Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &chatv1.Pin{Rev: m.Pin.Rev, At: m.Pin.At, ByID: m.Pin.By}
 	}
 	return out
 }
@@ -159,7 +171,7 @@ func about(kind EventKind, in bus.Envelope, c chatv1.Change) *Event {
 func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 	out := &Message{
 		ID: m.ID, Conversation: in, Seq: m.Seq, Rev: m.Rev, Ord: m.Ord, Pos: m.Pos, Kind: MessageKind(m.Kind),
-		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo,
+		Sender: m.SenderID, Text: m.Text, ClientID: m.ClientID, ReplyTo: m.ReplyTo, ThreadRoot: m.ThreadRoot,
 		CreatedAt: m.CreatedAt, EditedAt: m.EditedAt, DeletedAt: m.DeletedAt,
 	}
 	for _, a := range m.Attachments {
@@ -170,6 +182,18 @@ func messageOf(m chatv1.Message, in ids.Conversation) *Message {
 			Change: Change(m.Note.Change), Users: m.Note.Users, Role: Role(m.Note.Role),
 			Name: m.Note.Name, Description: m.Note.Description,
 		}
+	}
+	if t := m.Thread; t != nil {
+		out.Thread = &Thread{Replies: t.Replies, LastSeq: t.LastSeq, LastAt: t.LastAt, People: t.People}
+	}
+	if to := m.Mentions; to != nil {
+		out.Mentions = &Mentions{Users: to.Users, All: to.All}
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, Reaction(r))
+	}
+	if m.Pin != nil {
+		out.Pin = &Pin{Rev: m.Pin.Rev, At: m.Pin.At, By: m.Pin.ByID}
 	}
 	return out
 }

@@ -18,16 +18,21 @@ func TestAnEventIsTheSameOnAnotherNode(t *testing.T) {
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: Text, Sender: user,
 		Text: "a \u2028 \"b\" <c> 🙂", ClientID: "k", ReplyTo: ids.New[ids.Message](), CreatedAt: at, EditedAt: at,
 		Attachments: []Attachment{{ID: ids.New[ids.Attachment](), Name: "é", ContentType: "image/png", Size: 1, Width: 2, Height: 3, Thumbnail: true}},
+		ThreadRoot:  ids.New[ids.Message](), Mentions: &Mentions{Users: []ids.User{user}, All: true},
 	}
 	note := &Message{
 		ID: ids.New[ids.Message](), Conversation: conv, Seq: 3, Rev: 4, Ord: 2, Pos: 9, Kind: System, Sender: user,
 		Note: &Note{Change: Joined, Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
+		Thread: (*Thread)(nil).Replied(user, 7, at),
 	}
 	name, renamed := "Books", &Message{}
 	*renamed = *note
 	renamed.Note = &Note{Change: Updated, Name: &name, Description: new(string)}
+	marked := *message
+	marked.Reactions, marked.Pin = []Reaction{{"👍🏽", 2}, {"❤️", 1}}, &Pin{Rev: 4, At: at, By: user}
 	for _, e := range []*Event{
 		{Kind: MessageAdded, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: message},
+		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: &marked},
 		{Kind: MessageChanged, Conversation: conv, Pos: 9, Rev: 4, LastOrd: 2, Message: note},
 		{Kind: MembershipChanged, Conversation: conv, Pos: 9, Rev: 4, Membership: &Membership{user, Left, Admin, user}},
 		{Kind: ConversationChanged, Conversation: conv, Pos: 9, Rev: 1, Joined: []ids.User{user}},

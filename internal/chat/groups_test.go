@@ -28,6 +28,8 @@ type everybody struct{}
 
 func (everybody) Known(_ context.Context, of []ids.User) ([]ids.User, error) { return of, nil }
 
+func (everybody) Named(context.Context, []string) (map[string]ids.User, error) { return nil, nil }
+
 // house is the use cases on a real store.
 type house struct {
 	*chat.Service

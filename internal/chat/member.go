@@ -44,44 +44,55 @@ const (
 	maySend
 	mayAdd
 	mayLeave
+	mayReact
+	mayPin // and take any pin away
 	mayDeleteOthers
 	mayRemoveOthers // of a lower rank
 	maySetRoles     // of others
 	mayHandOver     // the ownership
 	mayUpdate       // name and description
 	mayInvite       // by a code
+	mayMentionAll   // by @all, which is plain text from anybody else
 )
 
 // rights says at a glance who may do what in which kind of conversation.
 // What is not listed is not allowed.
 var rights = map[Kind]map[right][]Role{
 	Direct: {
-		mayRead: {Plain},
-		maySend: {Plain},
+		mayRead:  {Plain},
+		maySend:  {Plain},
+		mayReact: {Plain},
+		mayPin:   {Plain},
 	},
 	Group: {
 		mayRead:         {Owner, Admin, Plain},
 		maySend:         {Owner, Admin, Plain},
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
+		mayReact:        {Owner, Admin, Plain},
+		mayPin:          {Owner, Admin, Plain},
 		mayDeleteOthers: {Owner, Admin},
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
 		mayUpdate:       {Owner, Admin},
 		mayInvite:       {Owner, Admin},
+		mayMentionAll:   {Owner, Admin},
 	},
 	Channel: {
 		mayRead:         {Owner, Admin, Plain},
 		maySend:         {Owner, Admin, Plain},
 		mayAdd:          {Owner, Admin, Plain},
 		mayLeave:        {Owner, Admin, Plain},
+		mayReact:        {Owner, Admin, Plain},
+		mayPin:          {Owner, Admin},
 		mayDeleteOthers: {Owner, Admin},
 		mayRemoveOthers: {Owner, Admin},
 		maySetRoles:     {Owner},
 		mayHandOver:     {Owner},
 		mayUpdate:       {Owner, Admin},
 		mayInvite:       {Owner, Admin},
+		mayMentionAll:   {Owner, Admin},
 	},
 }
 
@@ -121,7 +132,7 @@ func may(k Kind, role Role, r right) bool {
 }
 
 // Rights is what a member may do in a conversation.
-type Rights struct{ Send, AddMembers, Leave, Update, Invite bool }
+type Rights struct{ Send, AddMembers, Leave, Update, Invite, MentionAll bool }
 
 // MemberRights is what a member may do about one.
 type MemberRights struct{ Remove, SetRole, TransferOwnership bool }
@@ -136,6 +147,7 @@ func ConversationRights(v View) Rights {
 	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
 	return Rights{
 		Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite),
+		MentionAll: can(mayMentionAll),
 	}
 }
 

@@ -41,6 +41,13 @@ type Message struct {
 	EditedAt     time.Time // zero: never
 	DeletedAt    time.Time // zero: not deleted
 	Attachments  []Attachment
+
+	ThreadRoot ids.Message // of the thread that it is in; zero for none
+	Thread     *Thread     // of which it is the root; nil before the first reply
+	Mentions   *Mentions   // nil for nobody
+
+	Reactions []Reaction // by first use; nil for none
+	Pin       *Pin       // nil: not pinned
 }
 
 // Deleted says whether only a tombstone is left.

@@ -10,6 +10,9 @@ import (
 type Directory interface {
 	// Known returns those of the users that exist, in any order.
 	Known(ctx context.Context, of []ids.User) ([]ids.User, error)
+	// Named returns the users of those of the lower-case usernames that
+	// somebody has, in a read or two.
+	Named(ctx context.Context, usernames []string) (map[string]ids.User, error)
 }
 
 // Blobs has the bytes of files.

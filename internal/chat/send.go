@@ -17,6 +17,8 @@ type SendInput struct {
 	ClientID     string      // up to 64 code points; makes a retry return the first message
 	ReplyTo      ids.Message // in the same conversation; zero for none
 	Attachments  []ids.Attachment
+	ThreadRoot   ids.Message // of the thread that it replies in; zero for none
+	Mentions     *[]ids.User // nil: whom the text names
 }
 
 // Send stores a message and returns it once it is durable. A retry with the
@@ -34,9 +36,13 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 			return Message{}, err
 		}
 	}
+	to, err := addressedBy(in.Text, in.Mentions)
+	if err != nil {
+		return Message{}, err
+	}
 	n := NewMessage{
 		ID: ids.New[ids.Message](), Conversation: in.Conversation, Sender: in.Sender, Kind: Text,
-		Text: in.Text, ClientID: in.ClientID, ReplyTo: in.ReplyTo, CreatedAt: s.cfg.Now(),
+		Text: in.Text, ClientID: in.ClientID, ReplyTo: in.ReplyTo, ThreadRoot: in.ThreadRoot, CreatedAt: s.cfg.Now(),
 		Attachments: in.Attachments,
 	}
 	if in.ClientID != "" {
@@ -52,12 +58,18 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrForbidden)
 		}
 		n.Version = st.version
+		if n.Mentions, err = s.mentioned(ctx, in.Conversation, in.Sender, st.kind, st.role, to); err != nil {
+			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, err)
+		}
 		m, err := s.Store.Append(ctx, n)
 		if errors.Is(err, ErrMoved) {
 			s.forget(in.Conversation, in.Sender)
 			if try < tries {
 				continue
 			}
+		}
+		if errors.Is(err, ErrThreadRoot) {
+			err = ErrThreadRoot.With(errs.Field("input.threadRootId"))
 		}
 		if err != nil {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, err)

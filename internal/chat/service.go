@@ -171,12 +171,7 @@ func (s *Service) inputHash(in SendInput) []byte {
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(in.Text)))) //nolint:gosec // A text has at most 40,000 bytes.
 	h.Write([]byte(in.Text))
 	h.Write(in.ReplyTo.Bytes())
-	if len(in.Attachments) > 0 {
-		h.Write([]byte("attachments"))
-		for _, id := range in.Attachments {
-			h.Write(id.Bytes())
-		}
-	}
+	in.hashMore(h)
 	return h.Sum(nil)[:16]
 }
 

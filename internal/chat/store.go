@@ -25,6 +25,7 @@ type Store interface {
 	Companions
 	Messages
 	Files
+	Marks
 	Journal
 	Searching
 }
@@ -47,6 +48,9 @@ type Conversations interface {
 	// Members returns members by (JoinedAt, User), those after the key only,
 	// at most limit, to a member.
 	Members(ctx context.Context, viewer ids.User, id ids.Conversation, after MemberKey, limit int) ([]Member, error)
+	// Among returns those of the users who are members, in any order, to a
+	// member, in a constant number of reads.
+	Among(ctx context.Context, viewer ids.User, id ids.Conversation, of []ids.User) ([]ids.User, error)
 	// Heir returns who owns the conversation when leaving is gone: the
 	// oldest admin, else the oldest member; the zero User when nobody is
 	// left.
@@ -106,12 +110,22 @@ type Messages interface {
 	// when MemberVersion is not m.Version. The files that it names become its
 	// attachments in the same commit: ErrAttachments, and nothing stored, when
 	// one of them is not a complete one of the sender's that no message has.
+	//
+	// A message with a ThreadRoot changes that, too: in the same commit, with
+	// the position and rev before its own, the root's Thread becomes
+	// Thread.Replied, told as a MessageChanged. ErrThreadRoot when the root
+	// does not take replies (Message.TakesReplies).
 	Append(ctx context.Context, m NewMessage) (Message, error)
-	// Revise edits or deletes a message: ErrMoved when MemberVersion is not
-	// r.Version, ErrDeleted for editing a tombstone; deleting one again
-	// returns it and changes nothing. A deleted message's text is gone from
-	// its earlier versions and from the journal, too, and its files are
-	// condemned in the same commit.
+	// Revise changes a message: ErrMoved when MemberVersion is not r.Version,
+	// ErrDeleted for a tombstone. What is so already (a tombstone that is
+	// deleted again, a reaction or pin that is there or is not) is returned
+	// and nothing changes. ErrTooManyReactions and ErrTooManyPins say that it
+	// would be more than MaxReactions of a message, MaxPins of a
+	// conversation. A deleted message's text is gone from its earlier
+	// versions and from the journal, too, its reactions and its pin with it,
+	// it mentions nobody, and its files are condemned in the same commit.
+	// Deleting a reply makes its root's Thread Thread.Taken, in the same
+	// commit with the position and rev before its own, as Append does.
 	Revise(ctx context.Context, r Revision) (Message, error)
 	// Message returns a message to a member of its conversation.
 	Message(ctx context.Context, viewer ids.User, id ids.Message) (Message, error)
@@ -127,12 +141,34 @@ type Messages interface {
 	// limit when backward, to a member. Its cost does not depend on how many
 	// messages there are.
 	Page(ctx context.Context, viewer ids.User, p MessagePage) ([]Message, error)
-	// Changed returns the messages whose newest change is an edit or a
-	// deletion with rev > after, by rising Rev, at most limit, to a member.
+	// Replies returns messages of one thread as Page does those of a
+	// conversation, to a member of it; ErrNoMessage for others. Its cost does
+	// not depend on how many there are.
+	Replies(ctx context.Context, viewer ids.User, p ThreadPage) ([]Message, error)
+	// Changed returns the messages whose newest change is a revision, or a
+	// reply in their thread that came or was deleted, with rev > after, by
+	// rising Rev, at most limit, to a member.
 	Changed(ctx context.Context, viewer ids.User, id ids.Conversation, after int64, limit int) ([]Message, error)
 	// Edits returns the texts that a message had before, by rising Rev, with
 	// Rev > after, at most limit, to a member. A tombstone has none.
 	Edits(ctx context.Context, viewer ids.User, id ids.Message, after int64, limit int) ([]Edit, error)
+}
+
+// Marks reads what members have put on messages.
+type Marks interface {
+	// Reacted returns the user's reactions to those of the messages, in any
+	// order, in a constant number of reads. Messages that he may not read
+	// any more are for the caller to leave out.
+	Reacted(ctx context.Context, user ids.User, of []ids.Message) ([]Reactor, error)
+	// Reactors returns, of each of the messages' Reactions, the first limit
+	// users by when they reacted, as it is now; what is of one reaction stands
+	// in that order. The number of reads does not depend on how many messages
+	// or users there are, except that a store may read reactions of very many
+	// users one by one. Whose the messages are is not looked at.
+	Reactors(ctx context.Context, of []Message, limit int) ([]Reactor, error)
+	// Pinned returns a conversation's pinned messages by falling Pin.Rev,
+	// those with Pin.Rev < before only (0: all), at most limit, to a member.
+	Pinned(ctx context.Context, viewer ids.User, id ids.Conversation, before int64, limit int) ([]Message, error)
 }
 
 // NewMessage is what Append stores.
@@ -146,19 +182,37 @@ type NewMessage struct {
 	ClientID     string // empty: none
 	InputHash    []byte // keyed hash of the input; nil without ClientID
 	ReplyTo      ids.Message
+	ThreadRoot   ids.Message
+	Mentions     *Mentions
 	CreatedAt    time.Time
 	Version      int64 // the MemberVersion that it was decided on
 	Attachments  []ids.Attachment
 }
 
-// Revision is an edit, or a deletion when Delete is set.
+// Revision is a change of one message.
 type Revision struct {
-	Message ids.Message
-	Version int64 // the MemberVersion that it was decided on
-	Delete  bool
-	Text    string
-	At      time.Time
+	Message  ids.Message
+	Version  int64 // the MemberVersion that it was decided on
+	Kind     RevisionKind
+	Text     string    // of ToEdit
+	Mentions *Mentions // likewise
+	User     ids.User  // who reacts, or pins
+	Emoji    string    // of ToReact and ToUnreact
+	At       time.Time
 }
+
+// RevisionKind says what a revision does to its message.
+type RevisionKind string
+
+// The kinds of revision; the zero one is an edit.
+const (
+	ToEdit    RevisionKind = ""
+	ToDelete  RevisionKind = "DELETE"
+	ToReact   RevisionKind = "REACT"
+	ToUnreact RevisionKind = "UNREACT"
+	ToPin     RevisionKind = "PIN"
+	ToUnpin   RevisionKind = "UNPIN"
+)
 
 // MessagePage says which messages of a conversation are wanted.
 type MessagePage struct {

@@ -38,7 +38,7 @@ func (s *Service) AddedStream(ctx context.Context, viewer ids.User, id ids.Conve
 	return s.open(ctx, viewer, id, MessageAdded, after)
 }
 
-// ChangedStream opens the edits and deletions of a conversation with rev >
+// ChangedStream opens the revisions of a conversation's messages with rev >
 // after, or from now on when after is nil. A replay has each changed message
 // once, in its newest state.
 func (s *Service) ChangedStream(ctx context.Context, viewer ids.User, id ids.Conversation, after *int64) (feed.Stream, error) {

@@ -167,6 +167,16 @@ func (s *Service) ByUsername(ctx context.Context, username string) (Profile, err
 	return p, nil
 }
 
+// Named returns the users of those of the lower-case usernames that somebody
+// has, in a read or two.
+func (s *Service) Named(ctx context.Context, usernames []string) (map[string]ids.User, error) {
+	found, err := s.Store.Named(ctx, usernames)
+	if err != nil {
+		return nil, fmt.Errorf("users by %d names: %w", len(usernames), err)
+	}
+	return found, nil
+}
+
 // couldBeUsername spares stores what nobody can have, such as texts that are
 // no UTF-8.
 func couldBeUsername(s string) bool {

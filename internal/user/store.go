@@ -24,6 +24,9 @@ type Store interface {
 	Profiles(ctx context.Context, of []ids.User) ([]Profile, error)
 	// ByUsername returns the profile with the lower-case name; ErrNoUser.
 	ByUsername(ctx context.Context, username string) (Profile, error)
+	// Named returns who has one of the lower-case names, by name, in as few
+	// reads as statements allow.
+	Named(ctx context.Context, usernames []string) (map[string]ids.User, error)
 	// Search returns profiles by rising username, as bytes sort.
 	Search(ctx context.Context, q Query) ([]Profile, error)
 	// Update calls change with a profile and stores what it made of it, with

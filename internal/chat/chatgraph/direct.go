@@ -48,6 +48,11 @@ func (m *Mutation) sendDirect(ctx context.Context, a gqlx.Args) (any, error) {
 		in.ReplyToID = &reply
 	}
 	in.AttachmentIDs = givenIDs(given["attachmentIds"])
+	if s, ok := given["threadRootId"].(string); ok {
+		root := graphql.ID(s)
+		in.ThreadRootID = &root
+	}
+	in.Mentions = givenIDs(given["mentions"])
 	return m.SendMessage(ctx, struct{ Input SendMessageInput }{in})
 }
 
@@ -79,6 +84,13 @@ var messageLeaves = leaves{ //nolint:gochecknoglobals // A table.
 			return append(dst, "null"...)
 		}
 		return appendID(dst, m.ReplyTo)
+	},
+	"threadRootId": func(dst []byte, o any) []byte {
+		m := as[*Message](o).m
+		if m.ThreadRoot.IsZero() {
+			return append(dst, "null"...)
+		}
+		return appendID(dst, m.ThreadRoot)
 	},
 }
 

@@ -82,7 +82,7 @@ func (e *MessageAdded) Message() *Message { return e.message() }
 // UnreadCount resolves unreadCount.
 func (e *MessageAdded) UnreadCount() int32 { return e.unread() }
 
-// MessageChanged tells of an edit or a deletion.
+// MessageChanged tells of a revision of a message, or of its thread.
 type MessageChanged struct{ base }
 
 // Message resolves message.

@@ -50,6 +50,7 @@ type reading interface {
 	history
 	archive
 	roster
+	threads
 	finder
 }
 
@@ -57,6 +58,8 @@ type reading interface {
 type writing interface {
 	writer
 	files
+	reactors
+	pins
 	signals
 	setter
 }

@@ -130,19 +130,20 @@ func (m *Message) ViewerCan(ctx context.Context) (*MessageRights, error) {
 	if err != nil || c == nil {
 		return &MessageRights{}, err
 	}
-	var r MessageRights
-	r.edit, r.del = chat.MessageRights(*c.v, *m.m)
-	return &r, nil
+	return &MessageRights{chat.MessageRights(*c.v, *m.m), chat.MayReplyInThread(*c.v, *m.m)}, nil
 }
 
 // MessageRights is what the viewer may do with a message.
-type MessageRights struct{ edit, del bool }
+type MessageRights struct {
+	r     chat.RevisionRights
+	reply bool
+}
 
 // Edit resolves edit.
-func (r *MessageRights) Edit() bool { return r.edit }
+func (r *MessageRights) Edit() bool { return r.r.Edit }
 
 // Delete resolves delete.
-func (r *MessageRights) Delete() bool { return r.del }
+func (r *MessageRights) Delete() bool { return r.r.Delete }
 
 // MessageEdit is a text that a message had before.
 type MessageEdit struct{ e *chat.Edit }

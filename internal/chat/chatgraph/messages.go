@@ -13,7 +13,7 @@ import (
 // writer says things and takes them back.
 type writer interface {
 	Send(ctx context.Context, in chat.SendInput) (chat.Message, error)
-	Edit(ctx context.Context, viewer ids.User, msg ids.Message, text string) (chat.Message, error)
+	Edit(ctx context.Context, viewer ids.User, msg ids.Message, text string, mentions *[]ids.User) (chat.Message, error)
 	Delete(ctx context.Context, viewer ids.User, msg ids.Message) (chat.Message, error)
 }
 
@@ -30,6 +30,8 @@ type SendMessageInput struct {
 	ClientID       *string
 	ReplyToID      *graphql.ID
 	AttachmentIDs  *[]graphql.ID
+	ThreadRootID   *graphql.ID
+	Mentions       *[]graphql.ID
 }
 
 // SendMessage resolves sendMessage.
@@ -51,6 +53,12 @@ func (m *Mutation) SendMessage(ctx context.Context, args struct{ Input SendMessa
 	if in.Attachments, err = attachmentIDs(args.Input.AttachmentIDs); err != nil {
 		return nil, err
 	}
+	if in.ThreadRoot, err = threadRoot(args.Input.ThreadRootID); err != nil {
+		return nil, err
+	}
+	if in.Mentions, err = mentionsOf(args.Input.Mentions); err != nil {
+		return nil, err
+	}
 	sent, err := m.g.Chat.Send(ctx, in)
 	if err != nil {
 		return nil, err
@@ -61,13 +69,18 @@ func (m *Mutation) SendMessage(ctx context.Context, args struct{ Input SendMessa
 // EditMessage resolves editMessage.
 func (m *Mutation) EditMessage(ctx context.Context, args struct {
 	Input struct {
-		ID   graphql.ID
-		Text string
+		ID       graphql.ID
+		Text     string
+		Mentions *[]graphql.ID
 	}
 },
 ) (*MessagePayload, error) {
+	to, err := mentionsOf(args.Input.Mentions)
+	if err != nil {
+		return nil, err
+	}
 	return m.revise(ctx, args.Input.ID, func(ctx context.Context, who ids.User, id ids.Message) (chat.Message, error) {
-		return m.g.Chat.Edit(ctx, who, id, args.Input.Text)
+		return m.g.Chat.Edit(ctx, who, id, args.Input.Text, to)
 	})
 }
 

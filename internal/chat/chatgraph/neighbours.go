@@ -115,9 +115,13 @@ func (b *besideConversations) lastMessage(ctx context.Context, of ids.Conversati
 func (g *Graph) messageNodes(of []chat.Message) []*Message {
 	near := &besideMessages{g: g, of: of}
 	near.senders = crowd{people: g.People, who: make([]ids.User, len(of))}
+	near.pinners.people = g.People
 	out := make([]*Message, len(of))
 	for i := range of {
 		near.senders.who[i] = of[i].Sender
+		if of[i].Pin != nil {
+			near.pinners.who = append(near.pinners.who, of[i].Pin.By)
+		}
 		out[i] = &Message{&of[i], near}
 	}
 	return out
@@ -126,7 +130,7 @@ func (g *Graph) messageNodes(of []chat.Message) []*Message {
 // messageNode makes the node of one message alone, which may be shared and is
 // not changed.
 func (g *Graph) messageNode(m *chat.Message) *Message {
-	return &Message{m, &besideMessages{g: g, alone: m, senders: crowd{people: g.People}}}
+	return &Message{m, &besideMessages{g: g, alone: m, senders: crowd{people: g.People}, pinners: crowd{people: g.People}}}
 }
 
 // besideMessages are the neighbours of the messages of one list.
@@ -135,7 +139,11 @@ type besideMessages struct {
 	of            []chat.Message
 	alone         *chat.Message // instead of a list
 	senders       crowd
+	pinners       crowd
+	reactions     besideReactions
 	replies       batch[ids.Message, *Message]
+	roots         batch[ids.Message, *Message]
+	named         named
 	conversations batch[ids.Conversation, *Conversation]
 
 	readers   batch[ids.Conversation, []chat.Member]

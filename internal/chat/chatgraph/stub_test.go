@@ -23,6 +23,7 @@ type stub struct {
 	members  []chat.Member
 	messages []chat.Message // by rising seq
 	edits    []chat.Edit
+	reactors []chat.Reactor // in their order
 
 	mu       sync.Mutex
 	calls    map[string]int
@@ -190,8 +191,11 @@ func (s *stub) Send(_ context.Context, in chat.SendInput) (chat.Message, error) 
 	}, err
 }
 
-func (s *stub) Edit(ctx context.Context, viewer ids.User, id ids.Message, text string) (chat.Message, error) {
+func (s *stub) Edit(ctx context.Context, viewer ids.User, id ids.Message, text string, to *[]ids.User) (chat.Message, error) {
 	m, err := s.Message(ctx, viewer, id)
+	if to != nil {
+		m.Mentions = &chat.Mentions{Users: *to}
+	}
 	m.Text, m.EditedAt = text, created
 	return m, err
 }

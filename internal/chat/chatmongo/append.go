@@ -14,7 +14,7 @@ import (
 func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
 	var out chat.Message
 	err := s.do(ctx, &job{
-		room: m.Conversation, key: sendKey(&m),
+		room: m.Conversation, message: m.ThreadRoot, key: sendKey(&m),
 		// The files of a repeated send are taken: then its key is looked up first.
 		files: m.Attachments, doubtful: len(m.Attachments) > 0,
 		plan: func(c *commit) (*entry, error) {
@@ -29,8 +29,19 @@ func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, er
 			if err != nil {
 				return nil, err
 			}
+			var root *entry
+			if !m.ThreadRoot.IsZero() {
+				root = c.messages[m.ThreadRoot]
+				if root == nil || !root.message().TakesReplies(m.Conversation) {
+					return nil, chat.ErrThreadRoot
+				}
+			}
 			e := c.message(h, &m, 0)
 			e.Files = files
+			if root != nil {
+				e.AddRev++
+				e.changeRoot(root, replied(root, &m, e.Seq))
+			}
 			out = *e.message()
 			return e, nil
 		},
@@ -60,6 +71,9 @@ func (c *commit) message(h *head, m *chat.NewMessage, changes int) *entry {
 	}
 	e.Sender, e.Text, e.Client, e.Hash = blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.ReplyTo, e.Created = blob(m.ReplyTo), micros(m.CreatedAt)
-	e.Note = noteOf(m.Note)
+	e.Note, e.Mentions = noteOf(m.Note), mentionsOf(m.Mentions)
+	if !m.ThreadRoot.IsZero() {
+		e.Reply = numbered(m.ThreadRoot.Bytes(), e.Seq)
+	}
 	return e
 }

@@ -179,52 +179,6 @@ func unlessThere(err error) error {
 	return nil
 }
 
-// applyRevisions rewrites messages. The texts before a deletion go first, so
-// that the log has none for a deleted message.
-func (s *Store) applyRevisions(ctx context.Context, of []*entry) error {
-	var updates []mongo.WriteModel
-	for _, e := range of {
-		r := e.Revision
-		if r == nil {
-			continue
-		}
-		if r.Delete {
-			updates = append(updates, mongo.NewUpdateManyModel().
-				SetFilter(bson.D{between("past", numbered(r.Message, 0), numbered(r.Message, e.Rev))}).
-				SetUpdate(bson.D{is("$unset", bson.D{is("past", ""), is("revision.before", ""), is("revision.text", "")})}))
-		}
-		set := bson.D{is("rev", e.Rev), is("changed", numbered(e.Room, e.Rev)), is("text", r.Text)}
-		words, unset := setWords(r.Text)
-		if set = append(set, words...); r.Delete {
-			set, unset = append(set, is("deleted", r.At)), append(unset, is("files", ""))
-		} else {
-			set = append(set, is("edited", r.At))
-		}
-		change := bson.D{is("$set", set)}
-		if len(unset) > 0 {
-			change = append(change, is("$unset", unset))
-		}
-		updates = append(updates, mongo.NewUpdateOneModel().
-			SetFilter(bson.D{is("_id", r.Target), is("rev", bson.D{is("$lt", e.Rev)})}).
-			SetUpdate(change))
-	}
-	if len(updates) == 0 {
-		return nil
-	}
-	_, err := s.log.BulkWrite(ctx, updates, options.BulkWrite().SetOrdered(true))
-	return mongodb.Translate(err)
-}
-
-// onto does to a message in memory what applyRevisions does to its document.
-func (r *revision) onto(m, e *entry) {
-	m.Rev, m.Changed, m.Text = e.Rev, numbered(e.Room, e.Rev), r.Text
-	if r.Delete {
-		m.Deleted, m.Files = r.At, nil
-	} else {
-		m.Edited = r.At
-	}
-}
-
 // applyMembers brings members up, with one update each.
 func (s *Store) applyMembers(ctx context.Context, of []*entry) error {
 	var made []any

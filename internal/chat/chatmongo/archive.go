@@ -113,7 +113,9 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 		again := entryOf(&out)
 		var err error
 		if e.First != again.First || e.Since != again.Since || !bytes.Equal(e.ID, again.ID) || !bytes.Equal(e.Key, again.Key) ||
-			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) {
+			!bytes.Equal(e.Place, again.Place) || !bytes.Equal(e.Changed, again.Changed) || !bytes.Equal(e.Past, again.Past) ||
+			!bytes.Equal(e.Pinned, again.Pinned) || !bytes.Equal(e.Reactor, again.Reactor) || !bytes.Equal(e.Reacted, again.Reacted) ||
+			!bytes.Equal(e.Reply, again.Reply) {
 			err = fmt.Errorf("%w: the keys at %d", chat.ErrArchive, e.End)
 		}
 		return out, e.First, err
@@ -123,6 +125,9 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 // archived is a commit as archives tell of it.
 func (e *entry) archived() chat.Entry {
 	out := chat.Entry{Pos: e.End, Conversation: e.room(), Rev: e.Rev, Ord: e.Ord}
+	if r := e.Root; r != nil {
+		out.Thread = &chat.ThreadChange{Root: idOf[ids.Message](r.ID), Target: r.Target}
+	}
 	switch {
 	case e.Receipt != nil:
 		out.Receipt = e.Receipt.receipt()
@@ -131,7 +136,8 @@ func (e *entry) archived() chat.Entry {
 	case e.Revision != nil:
 		r := e.Revision
 		out.Revised = &chat.Revised{
-			Message: idOf[ids.Message](r.Message), Target: r.Target, At: instant(r.At), Delete: r.Delete, Before: r.Before, Text: r.Text,
+			Message: idOf[ids.Message](r.Message), Target: r.Target, At: instant(r.At), Kind: r.kind(), Before: r.Before, Text: r.Text,
+			User: idOf[ids.User](r.User), Emoji: r.Emoji,
 		}
 	case e.Creation != nil:
 		out.Made = &chat.Made{Conversation: e.Creation.Conversation.conversation()}
@@ -159,6 +165,10 @@ func (e *entry) archived() chat.Entry {
 // is brought up, for whoever fills a database brings up all of it.
 func entryOf(e *chat.Entry) *entry {
 	d := &entry{First: e.Pos, End: e.Pos, Since: e.Pos, Room: e.Conversation.Bytes(), Rev: e.Rev, Ord: e.Ord}
+	if t := e.Thread; t != nil {
+		d.First--
+		d.Root = &rootChange{ID: t.Root.Bytes(), Target: t.Target}
+	}
 	switch {
 	case e.Receipt != nil:
 		r := e.Receipt
@@ -172,11 +182,13 @@ func entryOf(e *chat.Entry) *entry {
 	case e.Revised != nil:
 		r := e.Revised
 		d.Kind, d.Revision = kindRevision, &revision{
-			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Delete: r.Delete, Before: r.Before, Text: r.Text,
+			Message: r.Message.Bytes(), Target: r.Target, At: micros(r.At), Before: r.Before, Text: r.Text,
+			User: blob(r.User), Emoji: r.Emoji,
 		}
-		if r.Text != "" { // no edit is without text
-			d.Past = numbered(d.Revision.Message, e.Rev)
+		if d.Revision.Delete = r.Kind == chat.ToDelete; !d.Revision.Delete {
+			d.Revision.Kind = string(r.Kind)
 		}
+		d.index()
 	case e.Made != nil:
 		d.make(e)
 	case e.Added != nil:
@@ -207,7 +219,11 @@ func (e *entry) add(m *chat.Added) {
 	e.System, e.Sender, e.Text, e.Client, e.Hash = m.Kind == chat.System, blob(m.Sender), m.Text, m.ClientID, m.InputHash
 	e.Key = sendKey(&chat.NewMessage{Conversation: m.Conversation, Sender: m.Sender, ClientID: m.ClientID})
 	e.ReplyTo, e.Created, e.Edited, e.Deleted = blob(m.ReplyTo), micros(m.CreatedAt), optMicros(m.EditedAt), optMicros(m.DeletedAt)
-	e.Note = noteOf(m.Note)
+	e.Note, e.Thread, e.Mentions, e.Marks = noteOf(m.Note), threadOf(m.Thread), mentionsOf(m.Mentions), marksOf(&m.Message)
+	if !m.ThreadRoot.IsZero() {
+		e.Reply = numbered(m.ThreadRoot.Bytes(), m.Seq)
+	}
+	e.Pinned = e.Marks.pinned(e.Room)
 	e.Files = attachmentsOf(m.Attachments)
 	if m.Edit == nil {
 		return

@@ -164,14 +164,21 @@ type commit struct {
 	messages map[ids.Message]*entry
 	invites  map[ids.GroupInvite]*inviteDocument
 	files    map[ids.Attachment]*fileDocument // those asked for that are there
+	reactors map[string]int64                 // the _ids of those asked for, by reactor and emoji
+	pins     map[ids.Conversation]int         // how many, of those asked for
 }
 
 // begin reads what the jobs need to see, and is not in memory, in at most
-// four queries.
+// four queries; files, reactions and pins need one more each.
 func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 	c := &commit{
 		at: s.at, since: s.at, base: make(map[ids.Conversation]head), heads: make(map[ids.Conversation]*head),
 		members: make(map[memberID]*memberDocument), messages: make(map[ids.Message]*entry),
+		reactors: make(map[string]int64), pins: make(map[ids.Conversation]int),
+	}
+	// Before the messages, so that what is told to be there is in their counts.
+	if err := s.readReactors(ctx, c, jobs); err != nil {
+		return nil, err
 	}
 	var messages []ids.Message
 	var members [][]byte
@@ -197,6 +204,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 			}
 		}
 	}
+	if err := s.roots(ctx, c); err != nil {
+		return nil, err
+	}
 	for _, part := range parts(members) {
 		found, err := find[memberDocument](ctx, s.members, bson.D{in("_id", part)})
 		if err != nil {
@@ -208,6 +218,9 @@ func (s *Store) begin(ctx context.Context, jobs []*job) (*commit, error) {
 		}
 	}
 	if err := s.loadInvites(ctx, c, jobs); err != nil {
+		return nil, err
+	}
+	if err := s.readPins(ctx, c, jobs); err != nil {
 		return nil, err
 	}
 	return c, s.loadHeads(ctx, c, jobs)
@@ -286,8 +299,14 @@ func (c *commit) took(e *entry) {
 	for i := range e.Files {
 		c.files[idOf[ids.Attachment](e.Files[i].ID)].Message = e.ID
 	}
+	if r := e.Root; r != nil {
+		if m := c.messages[idOf[ids.Message](r.ID)]; m != nil {
+			r.onto(m, e)
+		}
+	}
 	if r := e.Revision; r != nil {
 		if m := c.messages[idOf[ids.Message](r.Message)]; m != nil {
+			c.mark(e, m)
 			r.onto(m, e)
 		}
 	}

@@ -96,7 +96,7 @@ func TestARevisionThatComesLateDoesNotBringATextBack(t *testing.T) {
 	r := chat.Revision{Message: m.ID, Version: 1, Text: "two", At: f.Now()}
 	dead := open(t, db)
 	left := dies(t, dead, &job{message: m.ID, plan: func(c *commit) (*entry, error) {
-		return c.revise(c.heads[m.Conversation], c.messages[m.ID], r), nil
+		return c.revise(c.heads[m.Conversation], c.messages[m.ID], nil, r)
 	}})
 	gone := f.Delete(t, m)
 	if err := dead.apply(t.Context(), left); err != nil {

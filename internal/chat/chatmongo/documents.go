@@ -8,14 +8,16 @@ import (
 // The kinds of document in chat_log.
 const (
 	kindMessage  = "MESSAGE"  // an added message; with Edit the note of a change of members
-	kindRevision = "REVISION" // an edit or a deletion
+	kindRevision = "REVISION" // a change of a message
 	kindCreation = "CREATION" // of a conversation
 	kindReceipt  = "RECEIPT"
 	kindSettings = "SETTINGS" // a member's own
 )
 
 // entry is a document of chat_log: a commit. Only a change of members, or of
-// name and description, has several positions, First to End; the note that ends it is at End.
+// name and description, and what changes the root of a thread besides, have
+// several positions, First to End; the message or revision that ends it is at
+// End.
 type entry struct {
 	First int64  `bson:"_id"`
 	End   int64  `bson:"end"`
@@ -43,15 +45,25 @@ type entry struct {
 	Edited  int64  `bson:"edited,omitempty"`
 	Deleted int64  `bson:"deleted,omitempty"`
 
-	Files []attachment `bson:"files,omitempty"`
+	Reply    []byte       `bson:"reply,omitempty"`  // of a message in a thread: the root and Seq
+	Thread   *thread      `bson:"thread,omitempty"` // of a root
+	Mentions *mentions    `bson:"mentions,omitempty"`
+	Files    []attachment `bson:"files,omitempty"`
+
+	Root *rootChange `bson:"root,omitempty"` // what is changed besides
 
 	Edit     *memberEdit    `bson:"edit,omitempty"`
 	Revision *revision      `bson:"revision,omitempty"`
-	Past     []byte         `bson:"past,omitempty"` // message and Rev of an edit, while its texts are there
+	Past     []byte         `bson:"past,omitempty"` // message and Rev of a revision, while there is something to take away
 	Creation *creation      `bson:"creation,omitempty"`
 	Receipt  *receiptEntry  `bson:"receipt,omitempty"`
 	Settings *settingsEntry `bson:"settings,omitempty"`
 	Use      *inviteUse     `bson:"use,omitempty"` // with an Edit
+
+	Marks   *marks `bson:"marks,omitempty"`   // of a message
+	Pinned  []byte `bson:"pinned,omitempty"`  // conversation and rev of the pin
+	Reactor []byte `bson:"reactor,omitempty"` // of a reaction, while it is there: message and user
+	Reacted []byte `bson:"reacted,omitempty"` // likewise: message, emoji and position
 
 	current *chat.Message // the message that a revision has made
 }
@@ -95,16 +107,31 @@ type memberChange struct {
 	Actor  []byte `bson:"actor,omitempty"`
 }
 
-// revision says which message became what. Of a deletion, and of the edits
-// before one, there are no texts.
+// revision says which message became what. Of a deletion, and of what came
+// before one, there are no texts and no marks.
 type revision struct {
 	Message []byte `bson:"message"`
-	Target  int64  `bson:"target"` // the message's _id
+	Target  int64  `bson:"target"` // the message's position
 	At      int64  `bson:"at"`
 	Delete  bool   `bson:"delete,omitempty"`
 	Before  string `bson:"before,omitempty"`
 	Text    string `bson:"text,omitempty"`
 	Files   bool   `bson:"files,omitempty"` // the deleted message had some
+
+	Mentions *mentions `bson:"mentions,omitempty"` // not of an archive's
+
+	Kind   string `bson:"kind,omitempty"`   // but of an edit and a deletion
+	Marks  *marks `bson:"marks,omitempty"`  // after a revision that has a Kind
+	User   []byte `bson:"user,omitempty"`   // of a reaction, while it is there
+	Emoji  string `bson:"emoji,omitempty"`  // likewise
+	Undoes int64  `bson:"undoes,omitempty"` // the _id of the reaction that it takes away
+}
+
+func (r *revision) kind() chat.RevisionKind {
+	if r.Delete {
+		return chat.ToDelete
+	}
+	return chat.RevisionKind(r.Kind)
 }
 
 type creation struct {
@@ -188,6 +215,7 @@ func (e *entry) message() *chat.Message {
 		Kind: chat.Text, Sender: idOf[ids.User](e.Sender), Text: e.Text, ClientID: e.Client,
 		ReplyTo: idOf[ids.Message](e.ReplyTo), CreatedAt: instant(e.Created),
 		EditedAt: optInstant(e.Edited), DeletedAt: optInstant(e.Deleted),
+		ThreadRoot: e.root(), Thread: e.Thread.thread(), Mentions: e.Mentions.mentions(),
 	}
 	if e.System {
 		m.Kind = chat.System
@@ -195,6 +223,7 @@ func (e *entry) message() *chat.Message {
 	for i := range e.Files {
 		m.Attachments = append(m.Attachments, e.Files[i].attachment())
 	}
+	e.Marks.onto(m)
 	if n := e.Note; n != nil {
 		m.Note = &chat.Note{Change: chat.Change(n.Change), Role: chat.Role(n.Role), Name: n.Name, Description: n.Description}
 		for _, u := range n.Users {

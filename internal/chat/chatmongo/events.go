@@ -11,14 +11,14 @@ func (e *entry) events() []*chat.Event {
 	room := e.room()
 	switch e.Kind {
 	case kindMessage:
-		all := e.memberEvents(room)
+		all := append(e.memberEvents(room), e.rootEvents(room)...)
 		return append(all, &chat.Event{
 			Kind: chat.MessageAdded, Conversation: room, Pos: e.End, Rev: e.AddRev, LastOrd: e.Ord, Message: e.message(),
 		})
 	case kindRevision:
-		return []*chat.Event{{
+		return append(e.rootEvents(room), &chat.Event{
 			Kind: chat.MessageChanged, Conversation: room, Pos: e.End, Rev: e.Rev, LastOrd: e.Ord, Message: e.current,
-		}}
+		})
 	case kindCreation:
 		made := &chat.Event{Kind: chat.ConversationChanged, Conversation: room, Pos: e.End, Rev: e.Rev}
 		for _, m := range e.Creation.Members {

@@ -14,9 +14,11 @@ import (
 
 // form numbers the shape of the documents. It stands beside the epoch; a
 // database that has an epoch and no form is of the first. Since the second
-// names change.
+// names change. The third has revisions that are neither edits nor deletions,
+// which older programs would take for edits, and commits that change the root
+// of a thread besides, which they would not count.
 const (
-	form   = 2
+	form   = 3
 	formID = "form"
 )
 
@@ -84,16 +86,18 @@ func some(ctx context.Context, c *mongo.Collection, filter bson.D) (bool, error)
 // mark notes the form, of which old documents are too once they are prepared,
 // and of a new database the epoch.
 func (s *Store) mark(ctx context.Context, epoch string) error {
-	for _, doc := range []bson.D{
-		{{Key: "_id", Value: formID}, {Key: "version", Value: form}},
-		{{Key: "_id", Value: epochID}, {Key: "epoch", Value: epoch}},
-	} {
-		_, err := s.meta.InsertOne(ctx, doc)
-		if err = mongodb.Translate(err); err != nil && !errors.Is(err, mongodb.ErrDuplicate) {
-			return err
-		}
+	_, err := s.meta.InsertOne(ctx, bson.D{is("_id", formID), is("version", form)})
+	if err = mongodb.Translate(err); errors.Is(err, mongodb.ErrDuplicate) {
+		_, err = s.meta.UpdateOne(ctx, bson.D{is("_id", formID), is("version", bson.D{is("$lt", form)})},
+			bson.D{is("$set", bson.D{is("version", form)})})
+		err = mongodb.Translate(err)
 	}
-	_, err := s.meta.UpdateOne(ctx, bson.D{is("_id", formID), is("version", bson.D{is("$lt", form)})},
-		bson.D{is("$set", bson.D{is("version", form)})})
-	return mongodb.Translate(err)
+	if err != nil {
+		return err
+	}
+	_, err = s.meta.InsertOne(ctx, bson.D{is("_id", epochID), is("epoch", epoch)})
+	if err = mongodb.Translate(err); errors.Is(err, mongodb.ErrDuplicate) {
+		return nil
+	}
+	return err
 }

@@ -63,3 +63,27 @@ func TestAnEmptyDatabaseIsPreparedOnce(t *testing.T) {
 		t.Errorf("%d documents, %v", n, err)
 	}
 }
+
+// A program that knows the older form alone is to leave alone what a newer one
+// has written.
+func TestADatabaseOfAnOlderFormIsOfTheNewerOnceItIsPrepared(t *testing.T) {
+	t.Parallel()
+	db := mongodbtest.New(t)
+	store := setup(t, db)
+	meta := db.Collection("chat_meta")
+	version := func() int64 {
+		var d struct{ Version int64 }
+		if err := meta.FindOne(t.Context(), bson.D{{Key: "_id", Value: "form"}}).Decode(&d); err != nil {
+			t.Fatal(err)
+		}
+		return d.Version
+	}
+	now := version()
+	_, err := meta.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: "form"}}, bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: now - 1}}}})
+	if err != nil || version() != now-1 {
+		t.Fatal(version(), err)
+	}
+	if err := store.Prepare(t.Context()); err != nil || version() != now {
+		t.Errorf("it has form %d, not %d, %v", version(), now, err)
+	}
+}

@@ -73,20 +73,26 @@ func (s *Store) refresh(ctx context.Context, of []entry) error {
 		if r := of[i].Revision; r != nil {
 			targets = append(targets, r.Target)
 		}
+		if r := of[i].Root; r != nil {
+			targets = append(targets, r.Target)
+		}
 	}
 	now := make(map[int64]*chat.Message)
 	for _, part := range parts(targets) {
-		found, err := find[entry](ctx, s.log, bson.D{in("_id", part)})
+		found, err := find[entry](ctx, s.log, bson.D{in("end", part)})
 		if err != nil {
 			return fmt.Errorf("read revised messages: %w", err)
 		}
 		for i := range found {
-			now[found[i].First] = found[i].message()
+			now[found[i].End] = found[i].message()
 		}
 	}
 	for i := range of {
 		if r := of[i].Revision; r != nil {
 			of[i].current = now[r.Target]
+		}
+		if r := of[i].Root; r != nil {
+			r.current = now[r.Target]
 		}
 	}
 	return nil
@@ -187,7 +193,28 @@ func (s *Store) load(ctx context.Context, refs []chat.Ref) (map[int64]*chat.Even
 			at[e.Pos] = e
 		}
 	}
-	// A change of a membership, or of name and description, is within its commit, whose first one brings
+	var roots []int64 // not brought by what happened in their threads
+	for _, r := range refs {
+		if r.Kind == chat.MessageChanged && at[r.Pos] == nil {
+			roots = append(roots, r.Pos)
+		}
+	}
+	for _, part := range parts(roots) {
+		found, err := find[entry](ctx, s.log, bson.D{in("_id", part)})
+		if err == nil {
+			err = s.refresh(ctx, found)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			for _, e := range found[i].rootEvents(found[i].room()) {
+				at[e.Pos] = e
+			}
+		}
+	}
+	// A change of a membership, or of name and description, is within its
+	// commit, whose first one brings
 	// all others.
 	slices.SortFunc(changes, cmp.Compare[int64])
 	for _, pos := range changes {

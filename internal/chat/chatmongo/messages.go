@@ -130,8 +130,10 @@ func (s *Store) Edits(
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	found, err := find[entry](ctx, s.log,
-		bson.D{between("past", numbered(id.Bytes(), after), numbered(id.Bytes(), math.MaxInt64))},
-		ascending("past", limit))
+		bson.D{
+			between("past", numbered(id.Bytes(), after), numbered(id.Bytes(), math.MaxInt64)),
+			is("revision.before", bson.D{is("$exists", true)}),
+		}, ascending("past", limit))
 	if err == nil {
 		_, err = s.Message(ctx, viewer, id)
 	}

@@ -110,9 +110,10 @@ func (e *entry) refs() []chat.Ref {
 		for _, change := range e.memberEvents(room) {
 			all = append(all, chat.Ref{Pos: change.Pos, Kind: change.Kind, Conversation: room, Rev: change.Rev})
 		}
+		all = append(all, e.rootRefs(room)...)
 		return append(all, chat.Ref{Pos: e.End, Kind: chat.MessageAdded, Conversation: room, Rev: e.AddRev, Seq: e.Seq})
 	case kindRevision:
-		return []chat.Ref{{Pos: e.End, Kind: chat.MessageChanged, Conversation: room, Rev: e.Rev}}
+		return append(e.rootRefs(room), chat.Ref{Pos: e.End, Kind: chat.MessageChanged, Conversation: room, Rev: e.Rev})
 	default:
 		return []chat.Ref{{Pos: e.End, Kind: chat.ConversationChanged, Conversation: room, Rev: e.Rev}}
 	}

@@ -213,3 +213,10 @@ func TestANodeThatKnowsAnOldMembershipIsNotHeldByIt(t *testing.T) {
 	}
 	ns.order(t)
 }
+
+func TestReactionsOnSeveralNodesAreAllCounted(t *testing.T) {
+	t.Parallel()
+	ns := setupNodes(t, 2)
+	chattest.ReactOnNodes(t, 30, ns.all...)
+	ns.order(t)
+}

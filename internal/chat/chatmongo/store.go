@@ -104,7 +104,8 @@ func (s *Store) Prepare(ctx context.Context) error {
 func (s *Store) index(ctx context.Context) error {
 	log := map[string]mongo.IndexModel{
 		"end": unique("end"), "id": unique("id"), "key": unique("key"), "place": unique("place"),
-		"changed": unique("changed"), "past": unique("past"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
+		"reply": unique("reply"), "changed": unique("changed"), "past": unique("past"),
+		"pinned": unique("pinned"), "reactor": sparse("reactor"), "reacted": unique("reacted"), "walk": {Keys: bson.D{is("c", 1), is("end", 1)}},
 		"words": {Keys: bson.D{is("c", 1), is("words", 1)}},
 	}
 	if err := s.db.Index(ctx, s.log.Name(), log); err != nil {

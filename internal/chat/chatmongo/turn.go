@@ -20,6 +20,8 @@ type job struct {
 	message ids.Message
 	invite  ids.GroupInvite
 	files   []ids.Attachment
+	reactor []byte // the key of what a user has reacted with; nil for none
+	pins    bool   // the plan needs to see how many pins there are
 	key     []byte // of which there is one; nil for none
 
 	// plan returns the commit that the job is on what c knows; nil when there

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -22,7 +21,11 @@ type sending struct {
 
 // Append stores a message; many callers' in one commit.
 func (s *Store) Append(ctx context.Context, m chat.NewMessage) (chat.Message, error) {
-	done, err := s.sends.Do(ctx, sending{in: m})
+	batch := s.sends
+	if !m.ThreadRoot.IsZero() || len(m.Attachments) > 0 {
+		batch = s.replies
+	}
+	done, err := batch.Do(ctx, sending{in: m})
 	if err == nil && done.out == nil {
 		done.out, err = s.repeated(ctx, done)
 	}
@@ -66,6 +69,13 @@ func (s *Store) applySends(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
 	if s.atOnce(items) {
 		return s.appendAtOnce(ctx, tx, items)
 	}
+	return s.placeAll(tx, items)
+}
+
+// placeAll writes a batch of any kind: numbers are given here, after roots and
+// keys were read.
+func (s *Store) placeAll(tx *sqldb.Tx, items []*sqldb.Item[sending]) error {
+	ctx := context.Background()
 	known := make(map[clientKey]prior)
 	if err := s.priorsOfFiles(ctx, tx, items, known); err != nil {
 		return err
@@ -96,7 +106,8 @@ func (s *Store) place(
 	for i, item := range items {
 		of[i] = item.Value.in.Conversation
 	}
-	c, err := s.begin(ctx, tx, of, questions...)
+	var threads threading
+	c, err := s.begin(ctx, tx, of, append(questions, threads.ask(items)...)...)
 	if err != nil {
 		return false, err
 	}
@@ -128,6 +139,9 @@ func (s *Store) place(
 		if item.Err = refused; refused != nil {
 			continue
 		}
+		if item.Err = threads.reply(c, h, m); item.Err != nil {
+			continue
+		}
 		out := c.add(h, m)
 		out.Attachments = files
 		r, err := rowOf(out, m.InputHash)
@@ -145,6 +159,9 @@ func (s *Store) place(
 		return true, nil
 	}
 	if fresh, err := c.insert(ctx, rows); err != nil || !fresh {
+		return false, err
+	}
+	if err := threads.write(ctx, tx); err != nil {
 		return false, err
 	}
 	if err := s.bulk.saveReads(ctx, tx, own); err != nil {
@@ -173,6 +190,7 @@ func unnumbered(m *chat.NewMessage) *chat.Message {
 	return &chat.Message{
 		ID: m.ID, Conversation: m.Conversation, Kind: m.Kind, Sender: m.Sender, Text: m.Text, Note: m.Note,
 		ClientID: m.ClientID, ReplyTo: m.ReplyTo, CreatedAt: stored(m.CreatedAt),
+		ThreadRoot: m.ThreadRoot, Mentions: m.Mentions,
 	}
 }
 
@@ -187,21 +205,21 @@ func added(m *chat.Message) *chat.Event {
 type row struct {
 	*chat.Message
 	hash []byte
-	note *string // encoded
+	// Encoded.
+	note, mentions *string
 }
 
 func rowOf(m *chat.Message, hash []byte) (row, error) {
 	r := row{Message: m, hash: hash}
-	if m.Note != nil {
-		b, err := json.Marshal(m.Note)
-		if err != nil {
-			return r, fmt.Errorf("encode the note: %w", err)
-		}
-		text := string(b)
-		r.note = &text
+	var err error
+	if r.note, err = encoded(m.Note); err == nil {
+		r.mentions, err = encoded(m.Mentions)
 	}
-	return r, nil
+	return r, err
 }
+
+// more says whether the row has what a plain message lacks.
+func (r row) more() bool { return r.mentions != nil || !r.ThreadRoot.IsZero() }
 
 // clientID is NULL where there is none.
 func (r row) clientID() *string {
@@ -217,6 +235,14 @@ func (r row) replyTo() []byte {
 		return nil
 	}
 	return r.ReplyTo.Bytes()
+}
+
+// threadRoot is NULL where there is none.
+func (r row) threadRoot() []byte {
+	if r.ThreadRoot.IsZero() {
+		return nil
+	}
+	return r.ThreadRoot.Bytes()
 }
 
 // insert writes added messages. False says that a key was taken, and that

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/sqldb"
@@ -15,13 +16,21 @@ import (
 const lockPosition = `SELECT pos FROM chat_position WHERE id = 1 FOR UPDATE`
 
 // appendAll appends a batch behind the lock of the position, and returns for
-// each item what became of it.
-const appendAll = `
+// each item what became of it. appendMentioning does it for a batch with
+// mentions.
+const (
+	appendAll        = appendGiven + appendNamed + appendNumbered + insertMessages + appendAdded + appendDone
+	appendMentioning = appendGiven + `, $12::text[]` + appendNamed + `, mentions` + appendNumbered + insertMore + appendAdded +
+		`, NULL::bytea, mentions` + appendDone
+
+	appendGiven = `
 WITH given AS (
 	SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::text[], $5::bytea[], $6::text[], $7::text[],
-			$8::text[], $9::bytea[], $10::bytea[], $11::bigint[])
+			$8::text[], $9::bytea[], $10::bytea[], $11::bigint[]`
+	appendNamed = `)
 		WITH ORDINALITY AS g (id, conversation, version, kind, sender, text, note,
-			client_id, input_hash, reply_to, created_at, i)
+			client_id, input_hash, reply_to, created_at`
+	appendNumbered = `, i)
 ), found AS (
 	SELECT g.*, p.epoch, p.pos AS last_pos, c.last_seq, c.last_rev, c.last_ord, c.member_version = g.version AS current,
 		CASE WHEN g.client_id IS NOT NULL THEN (SELECT m.pos FROM chat_message m
@@ -35,8 +44,10 @@ WITH given AS (
 	FROM found f WHERE current AND prior IS NULL
 	WINDOW own AS (PARTITION BY conversation ORDER BY i)
 ), added AS (
-	` + insertMessages + `
-	SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at
+	`
+	appendAdded = `
+	SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at`
+	appendDone = `
 	FROM numbered ORDER BY pos
 ), counted AS (
 	UPDATE chat_conversation c SET last_seq = n.seq, last_rev = n.rev, last_ord = n.ord, last_pos = n.pos, active_pos = n.pos
@@ -54,6 +65,7 @@ WITH given AS (
 )
 SELECT f.i, f.last_seq IS NOT NULL, COALESCE(f.current, FALSE), f.prior, n.pos, n.seq, n.rev, n.ord
 FROM found f LEFT JOIN numbered n ON n.i = f.i ORDER BY f.i`
+)
 
 // replan makes the session's statements anew. PostgreSQL plans a statement once
 // for all of a connection's life, or until it has looked at the tables, which
@@ -66,15 +78,10 @@ const replan = `DISCARD PLANS`
 const replanFrom = 250
 
 // atOnce says whether appendAll can do a batch: on PostgreSQL, once there is a
-// position, when no key is in it twice and no message has files.
+// position, when no key is in it twice.
 func (s *Store) atOnce(items []*sqldb.Item[sending]) bool {
 	if s.db.Engine() != sqldb.PostgreSQL || !s.begun.Load() {
 		return false
-	}
-	for _, item := range items {
-		if len(item.Value.in.Attachments) > 0 {
-			return false
-		}
 	}
 	if len(items) == 1 {
 		return true
@@ -121,25 +128,25 @@ func (s *Store) appendAtOnce(ctx context.Context, tx *sqldb.Tx, items []*sqldb.I
 			return err
 		}
 	}
+	text, args := appendAll, []any{
+		column(rows, func(r row) []byte { return r.ID.Bytes() }),
+		column(rows, func(r row) []byte { return r.Conversation.Bytes() }),
+		version,
+		column(rows, func(r row) string { return string(r.Kind) }),
+		column(rows, func(r row) []byte { return r.Sender.Bytes() }),
+		column(rows, func(r row) string { return r.Text }),
+		column(rows, func(r row) *string { return r.note }),
+		column(rows, row.clientID),
+		column(rows, func(r row) []byte { return r.hash }),
+		column(rows, row.replyTo),
+		column(rows, func(r row) int64 { return micros(r.CreatedAt) }),
+	}
+	if slices.ContainsFunc(rows, row.more) {
+		text, args = appendMentioning, append(args, column(rows, func(r row) *string { return r.mentions }))
+	}
 	return tx.AnswersLater(ctx,
 		sqldb.Question{Text: lockPosition, Each: func(sqldb.Row) error { return nil }},
-		sqldb.Question{
-			Text: appendAll,
-			Args: []any{
-				column(rows, func(r row) []byte { return r.ID.Bytes() }),
-				column(rows, func(r row) []byte { return r.Conversation.Bytes() }),
-				version,
-				column(rows, func(r row) string { return string(r.Kind) }),
-				column(rows, func(r row) []byte { return r.Sender.Bytes() }),
-				column(rows, func(r row) string { return r.Text }),
-				column(rows, func(r row) *string { return r.note }),
-				column(rows, row.clientID),
-				column(rows, func(r row) []byte { return r.hash }),
-				column(rows, row.replyTo),
-				column(rows, func(r row) int64 { return micros(r.CreatedAt) }),
-			},
-			Each: func(r sqldb.Row) error { return appended(r, all, rows, &events) },
-		})
+		sqldb.Question{Text: text, Args: args, Each: func(r sqldb.Row) error { return appended(r, all, rows, &events) }})
 }
 
 // appended takes one row of appendAll's answer.

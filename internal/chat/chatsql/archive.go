@@ -42,7 +42,7 @@ func (a *Archive) Sizes(ctx context.Context) (map[string]int64, error) {
 	var conversations, members, invites, journal, reports, files int64
 	err := a.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM chat_conversation), (SELECT count(*) FROM chat_member),
 		(SELECT count(*) FROM chat_invite),
-		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind <> 'MEMBERSHIP' AND about IS NULL)
+		(SELECT count(*) FROM chat_message) + (SELECT count(*) FROM chat_change WHERE kind NOT IN ('MEMBERSHIP', 'THREAD') AND about IS NULL)
 			+ (SELECT count(*) FROM chat_member WHERE read_pos > 0) + (SELECT count(*) FROM chat_member WHERE set_pos > 0),
 		(SELECT count(*) FROM chat_report), (SELECT count(*) FROM chat_file)`).
 		Scan(&conversations, &members, &invites, &journal, &reports, &files)
@@ -131,14 +131,18 @@ func (a *Archive) Journal(ctx context.Context, after int64) iter.Seq2[chat.Entry
 func addedRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[chat.Entry, error] {
 	return walked(ctx, db, func(r sqldb.Row) (e chat.Entry, err error) {
 		added := &chat.Added{}
-		m, err := scanMessageAnd(r, &e.Rev, &added.InputHash)
+		var pinRev sql.NullInt64
+		m, err := scanMessageAnd(r, &e.Rev, &added.InputHash, &pinRev)
 		if err != nil {
 			return e, err
+		}
+		if (m.Pin != nil) != pinRev.Valid || m.Pin != nil && m.Pin.Rev != pinRev.Int64 {
+			return e, fmt.Errorf("%w: the pin of %s", chat.ErrArchive, m.ID)
 		}
 		added.Message = *m
 		e.Pos, e.Conversation, e.Ord, e.Added = m.Pos, m.Conversation, m.Ord, added
 		return e, nil
-	}, `SELECT `+messageColumns+`, m.add_rev, m.input_hash FROM chat_message m WHERE m.pos > $1 ORDER BY m.pos LIMIT $2`,
+	}, `SELECT `+messageColumns+`, m.add_rev, m.input_hash, m.pin_rev FROM chat_message m WHERE m.pos > $1 ORDER BY m.pos LIMIT $2`,
 		[]any{after}, lastPos)
 }
 
@@ -170,17 +174,17 @@ type change struct {
 func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change, error] {
 	return walked(ctx, db, func(r sqldb.Row) (c change, err error) {
 		var (
-			kind         string
-			id           ids.Message
-			m            chat.Membership
-			before, text sql.NullString
-			set, role    sql.NullString
-			target, last sql.NullInt64
-			deleted      sql.NullInt64
-			about        sql.NullString
+			kind           string
+			id             ids.Message
+			m              chat.Membership
+			before, text   sql.NullString
+			set, role      sql.NullString
+			emoji, about   sql.NullString
+			target         sql.NullInt64
+			deleted, later sql.NullInt64
 		)
 		err = r.Scan(&c.Pos, &c.Conversation, &c.Rev, &c.Ord, &kind, &c.at, &id, &before, &m.User, &set, &role, &m.Actor,
-			&target, &last, &deleted, &text, &about)
+			&target, &deleted, &later, &text, &emoji, &about)
 		switch {
 		case err != nil:
 		case kind == entryMembership:
@@ -188,12 +192,18 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 			c.membership = &m
 		case kind == entryMessage && target.Valid:
 			c.Revised = &chat.Revised{
-				Message: id, Target: target.Int64, At: instant(c.at),
-				Delete: deleted.Valid && last.Int64 == c.Rev, Before: before.String,
+				Message: id, Target: target.Int64, At: instant(c.at), Before: before.String,
 			}
-			if !deleted.Valid {
+			switch {
+			case set.Valid:
+				c.Revised.Kind, c.Revised.User, c.Revised.Emoji = chat.RevisionKind(set.String), m.User, emoji.String
+			case !deleted.Valid:
 				c.Revised.Text = text.String
+			case !later.Valid:
+				c.Revised.Kind = chat.ToDelete
 			}
+		case kind == entryThread && target.Valid:
+			c.Thread = &chat.ThreadChange{Root: id, Target: target.Int64}
 		case kind == entryConversation && c.Rev == 1:
 			c.Made = &chat.Made{}
 		case kind == entryConversation && about.Valid:
@@ -203,8 +213,11 @@ func changeRows(ctx context.Context, db *sqldb.DB, after int64) iter.Seq2[change
 		}
 		return c, err
 	}, `SELECT j.pos, j.conversation, j.rev, j.ord, j.kind, j.at, j.message, j.old_text, j.user_id, j.change, j.role, j.actor,
-			m.pos, m.rev, m.deleted_at,
-			coalesce((SELECT n.old_text FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev ORDER BY n.rev LIMIT 1), m.text), j.about
+			m.pos, m.deleted_at,
+			(SELECT n.rev FROM chat_change n WHERE n.message = j.message AND n.rev > j.rev AND n.kind = 'MESSAGE' ORDER BY n.rev LIMIT 1),
+			CASE WHEN j.change IS NULL THEN coalesce((SELECT n.old_text FROM chat_change n
+				WHERE n.message = j.message AND n.rev > j.rev AND n.old_text IS NOT NULL ORDER BY n.rev LIMIT 1), m.text) END,
+			j.emoji, j.about
 		FROM chat_change j LEFT JOIN chat_message m ON m.id = j.message
 		WHERE j.pos > $1 ORDER BY j.pos LIMIT $2`,
 		[]any{after}, func(c change) []any { return []any{c.Pos} })

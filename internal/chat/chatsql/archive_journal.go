@@ -87,6 +87,8 @@ func (j *journal) next() (e chat.Entry, ok bool, err error) {
 		j.settings.advance()
 	case j.changes.at.membership != nil || j.changes.at.about != nil:
 		e, err = j.edit()
+	case j.changes.at.Thread != nil:
+		e, err = j.thread()
 	default:
 		c := j.changes.at
 		j.changes.advance()
@@ -141,6 +143,29 @@ func (j *journal) edit() (chat.Entry, error) {
 	did.Version, did.Count = after.version, after.count
 	e.Added.Edit = did
 	j.added.advance()
+	return e, nil
+}
+
+// thread puts the change of a root to what happened in its thread, the next
+// commit.
+func (j *journal) thread() (chat.Entry, error) {
+	root := j.changes.at
+	j.changes.advance()
+	e, ok, err := j.next()
+	if err != nil {
+		return e, err
+	}
+	in := false
+	switch {
+	case e.Added != nil:
+		in = e.Added.ThreadRoot == root.Thread.Root && e.Ord == root.Ord+1 && e.Added.CreatedAt.Equal(instant(root.at))
+	case e.Revised != nil:
+		in = e.Revised.Kind == chat.ToDelete && e.Ord == root.Ord && e.Revised.At.Equal(instant(root.at))
+	}
+	if !ok || !in || e.Thread != nil || e.Conversation != root.Conversation || e.Pos != root.Pos+1 || e.Rev != root.Rev+1 {
+		return e, fmt.Errorf("%w: the change of a thread at %d is of nothing", chat.ErrArchive, root.Pos)
+	}
+	e.Thread = root.Thread
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package chatsql
 
 import (
 	"context"
+	"slices"
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/sqldb"
@@ -31,6 +32,9 @@ type bulk interface {
 const (
 	insertMessages = `INSERT INTO chat_message (pos, id, conversation, seq, add_rev, rev, ord, kind, sender, text, note,
 		client_id, input_hash, reply_to, created_at) `
+	// insertMore is insertMessages for what plain messages lack.
+	insertMore = `INSERT INTO chat_message (pos, id, conversation, seq, add_rev, rev, ord, kind, sender, text, note,
+		client_id, input_hash, reply_to, created_at, thread_root, mentions) `
 	unlessRepeated = ` ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING`
 )
 
@@ -69,10 +73,16 @@ func (oneByOne) priors([]*sqldb.Item[sending], map[clientKey]prior) []sqldb.Ques
 func (oneByOne) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
 	var written int64
 	for _, r := range rows {
-		n, err := tx.Exec(ctx,
-			insertMessages+`VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`+unlessRepeated,
+		text := insertMessages + `VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)` + unlessRepeated
+		args := []any{
 			r.Pos, r.ID.Bytes(), r.Conversation.Bytes(), r.Seq, r.Rev, r.Ord, string(r.Kind), r.Sender.Bytes(), r.Text,
-			r.note, r.clientID(), r.hash, r.replyTo(), micros(r.CreatedAt))
+			r.note, r.clientID(), r.hash, r.replyTo(), micros(r.CreatedAt),
+		}
+		if r.more() {
+			text = insertMore + `VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)` + unlessRepeated
+			args = append(args, r.ThreadRoot, r.mentions)
+		}
+		n, err := tx.Exec(ctx, text, args...)
 		if err != nil {
 			return 0, err
 		}
@@ -150,12 +160,7 @@ func (unnested) priors(items []*sqldb.Item[sending], known map[clientKey]prior) 
 
 // insert leaves nothing out: the keys were looked up behind the lock.
 func (unnested) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, error) {
-	return int64(len(rows)), tx.Later(ctx, insertMessages+
-		`SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note,
-			client_id, input_hash, reply_to, created_at
-		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-			$8::bytea[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
-			AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at)`,
+	args := []any{
 		column(rows, func(r row) int64 { return r.Pos }),
 		column(rows, func(r row) []byte { return r.ID.Bytes() }),
 		column(rows, func(r row) []byte { return r.Conversation.Bytes() }),
@@ -169,7 +174,26 @@ func (unnested) insert(ctx context.Context, tx *sqldb.Tx, rows []row) (int64, er
 		column(rows, row.clientID),
 		column(rows, func(r row) []byte { return r.hash }),
 		column(rows, row.replyTo),
-		column(rows, func(r row) int64 { return micros(r.CreatedAt) }))
+		column(rows, func(r row) int64 { return micros(r.CreatedAt) }),
+	}
+	if !slices.ContainsFunc(rows, row.more) {
+		return int64(len(rows)), tx.Later(ctx, insertMessages+
+			`SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note,
+				client_id, input_hash, reply_to, created_at
+			FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+				$8::bytea[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
+				AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at)`,
+			args...)
+	}
+	args = append(args, column(rows, row.threadRoot), column(rows, func(r row) *string { return r.mentions }))
+	return int64(len(rows)), tx.Later(ctx, insertMore+
+		`SELECT pos, id, conversation, seq, rev, rev, ord, kind, sender, text, note,
+			client_id, input_hash, reply_to, created_at, thread_root, mentions
+		FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+			$8::bytea[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[], $15::bytea[], $16::text[])
+			AS n (pos, id, conversation, seq, rev, ord, kind, sender, text, note, client_id, input_hash, reply_to, created_at,
+				thread_root, mentions)`,
+		args...)
 }
 
 // column is one column of rows as an array.

@@ -1,6 +1,7 @@
 package chatsql
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -142,10 +143,10 @@ func (c *commit) change(ctx context.Context, h *head, e chat.Event, j entry) (*c
 	h.lastRev++
 	e.Rev = h.lastRev
 	err := c.tx.Later(ctx,
-		`INSERT INTO chat_change (pos, conversation, rev, ord, kind, message, old_text, user_id, change, role, actor, at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		`INSERT INTO chat_change (pos, conversation, rev, ord, kind, message, old_text, user_id, change, role, actor, at, emoji)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		e.Pos, h.id, e.Rev, e.LastOrd, j.kind, j.message, j.oldText, j.member.User,
-		orNull(string(j.member.Change)), orNull(string(j.member.Role)), j.member.Actor, micros(j.at))
+		orNull(cmp.Or(string(j.member.Change), string(j.did))), orNull(string(j.member.Role)), j.member.Actor, micros(j.at), j.emoji)
 	if err != nil {
 		return nil, fmt.Errorf("write the journal: %w", err)
 	}
@@ -158,6 +159,7 @@ const (
 	entryMessage      = "MESSAGE"
 	entryMembership   = "MEMBERSHIP"
 	entryConversation = "CONVERSATION"
+	entryThread       = "THREAD" // of its root
 )
 
 // entry is what chat_change keeps of a change besides its numbers.
@@ -165,6 +167,8 @@ type entry struct {
 	kind    string
 	message ids.Message
 	oldText *string
+	did     chat.RevisionKind // but for an edit and a deletion
+	emoji   *string           // of member.User's reaction
 	member  chat.Membership
 	at      time.Time
 }

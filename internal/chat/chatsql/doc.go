@@ -7,7 +7,8 @@
 // head is a conversation's counters in the hand of the writer. A commit is one
 // job's work on heads and journal between begin and finish. The journal has no
 // table of its own: an added message is its own entry, a receipt is its
-// member's row, and chat_change holds all else.
+// member's row, and chat_change holds all else. A reaction is its entry there,
+// too, while it stands; its message's row has only the counts.
 //
 // Where to start reading: commit.go for how numbers are given, append.go for
 // the hottest path, journal.go for how they are read again.

@@ -211,7 +211,7 @@ func changeEvents(ctx context.Context, q sqldb.Querier, which string, args ...an
 		)
 		err := r.Scan(&e.Pos, &e.Conversation, &e.Rev, &e.LastOrd, &kind, &id, &m.User, &change, &role, &m.Actor, &about)
 		switch kind {
-		case entryMessage:
+		case entryMessage, entryThread:
 			e.Kind = chat.MessageChanged
 			of[id] = append(of[id], &e)
 		case entryMembership:

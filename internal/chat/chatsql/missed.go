@@ -162,7 +162,7 @@ func scanChangeRef(id ids.Conversation) func(sqldb.Row) (chat.Ref, error) {
 // eventKind is what a journal entry's kind is called outside.
 func eventKind(entry string) chat.EventKind {
 	switch entry {
-	case entryMessage:
+	case entryMessage, entryThread:
 		return chat.MessageChanged
 	case entryMembership:
 		return chat.MembershipChanged

@@ -103,6 +103,13 @@ func TestNodesThatWriteTheSameConversationsFollowEachOther(t *testing.T) {
 	ns.order(t)
 }
 
+func TestReactionsOnSeveralNodesAreAllCounted(t *testing.T) {
+	t.Parallel()
+	ns := setupNodes(t, 2)
+	chattest.ReactOnNodes(t, 100, ns.all...)
+	ns.order(t)
+}
+
 func TestCopiesOfASendOnSeveralNodesMakeOneMessage(t *testing.T) {
 	t.Parallel()
 	ns := setupNodes(t, 2)

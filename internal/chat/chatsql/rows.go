@@ -46,38 +46,40 @@ func orNull(s string) any {
 
 // messageColumns are what scanMessage reads, of chat_message m.
 const messageColumns = `m.pos, m.id, m.conversation, m.seq, m.rev, m.ord, m.kind, m.sender, m.text, m.note, m.client_id,
-	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.attachments`
+	m.reply_to, m.created_at, m.edited_at, m.deleted_at, m.thread_root, m.thread, m.mentions, m.marks, m.attachments`
 
 func scanMessage(r sqldb.Row) (*chat.Message, error) { return scanMessageAnd(r) }
 
 // scanMessageAnd also reads the columns after messageColumns, into more.
 func scanMessageAnd(r sqldb.Row, more ...any) (*chat.Message, error) {
-	var (
-		m               chat.Message
-		note, clientID  sql.NullString
-		created         int64
-		edited, deleted sql.NullInt64
-		attachments     sql.NullString
-	)
+	var m chat.Message
+	var is struct { // one, so that it is allocated once
+		note, clientID, thread, mentions, marks, attachments sql.NullString
+		created                                              int64
+		edited, deleted                                      sql.NullInt64
+	}
 	err := r.Scan(append([]any{
-		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &note, &clientID,
-		&m.ReplyTo, &created, &edited, &deleted, &attachments,
+		&m.Pos, &m.ID, &m.Conversation, &m.Seq, &m.Rev, &m.Ord, &m.Kind, &m.Sender, &m.Text, &is.note, &is.clientID,
+		&m.ReplyTo, &is.created, &is.edited, &is.deleted, &m.ThreadRoot, &is.thread, &is.mentions, &is.marks, &is.attachments,
 	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
-	if note.Valid {
-		if err := json.Unmarshal([]byte(note.String), &m.Note); err != nil {
-			return nil, fmt.Errorf("decode the note of %s: %w", m.ID, err)
+	for _, part := range []struct {
+		from sql.NullString
+		to   any
+	}{{is.note, &m.Note}, {is.thread, &m.Thread}, {is.mentions, &m.Mentions}, {is.attachments, &m.Attachments}} {
+		if part.from.Valid {
+			if err := json.Unmarshal([]byte(part.from.String), part.to); err != nil {
+				return nil, fmt.Errorf("decode a part of %s: %w", m.ID, err)
+			}
 		}
 	}
-	if attachments.Valid {
-		if err := json.Unmarshal([]byte(attachments.String), &m.Attachments); err != nil {
-			return nil, fmt.Errorf("decode the attachments of %s: %w", m.ID, err)
-		}
+	m.ClientID, m.CreatedAt = is.clientID.String, instant(is.created)
+	m.EditedAt, m.DeletedAt = optInstant(is.edited), optInstant(is.deleted)
+	if is.marks.Valid {
+		return &m, mark(&m, is.marks.String)
 	}
-	m.ClientID, m.CreatedAt = clientID.String, instant(created)
-	m.EditedAt, m.DeletedAt = optInstant(edited), optInstant(deleted)
 	return &m, nil
 }
 

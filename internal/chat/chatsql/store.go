@@ -32,7 +32,9 @@ type Store struct {
 	bulk  bulk
 	words wordsIndex
 	sends *sqldb.Batcher[sending]
-	moves *sqldb.Batcher[moving]
+	// PostgreSQL: what cannot be appended at once, so that the rest can.
+	replies *sqldb.Batcher[sending]
+	moves   *sqldb.Batcher[moving]
 
 	told  func([]*chat.Event)
 	shown atomic.Pointer[standing] // SQLite: what has been committed
@@ -67,6 +69,10 @@ func New(db *sqldb.DB, cfg Config) *Store {
 	}
 	batch := cmp.Or(cfg.Batch, 256)
 	s.sends = sqldb.NewBatcher(s.lane, batch, s.applySends)
+	s.replies = s.sends
+	if db.Engine() == sqldb.PostgreSQL {
+		s.replies = sqldb.NewBatcher(s.lane, batch, s.placeAll)
+	}
 	s.moves = sqldb.NewBatcher(s.lane, batch, s.applyMoves)
 	s.heads, _ = simplelru.NewLRU[ids.Conversation, head](max(cmp.Or(cfg.Heads, 16_384), 1), nil)
 	return s

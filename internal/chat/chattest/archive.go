@@ -2,6 +2,7 @@ package chattest
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -220,6 +221,10 @@ func (p *Population) questionsOf(t testing.TB, viewer ids.User, id ids.Conversat
 			all, err := s.Invites(ctx, id, ids.GroupInvite{}, 10)
 			return answer("invites", err, all)
 		},
+		func(s chat.Store) string {
+			all, err := s.Pinned(ctx, viewer, id, 0, 200)
+			return answer("pinned", err, all)
+		},
 		func(s chat.Store) string { u, err := s.Heir(ctx, id, viewer); return answer("heir", err, u) },
 		func(s chat.Store) string {
 			all, err := s.MessagesAt(ctx, viewer, map[ids.Conversation]int64{id: 1})
@@ -231,6 +236,15 @@ func (p *Population) questionsOf(t testing.TB, viewer ids.User, id ids.Conversat
 		return asked
 	}
 	for _, m := range all {
+		if len(m.Reactions) > 0 {
+			asked = append(asked, func(s chat.Store) string { return reactorsOf(ctx, s, viewer, m) })
+		}
+		if m.Thread != nil {
+			asked = append(asked, func(s chat.Store) string {
+				all, err := s.Replies(ctx, viewer, chat.ThreadPage{Root: m.ID, Limit: 200})
+				return answer("replies", err, all)
+			})
+		}
 		if m.Rev > m.Seq || m.Deleted() {
 			asked = append(asked, func(s chat.Store) string {
 				edits, err := s.Edits(ctx, viewer, m.ID, 0, 100)
@@ -239,6 +253,17 @@ func (p *Population) questionsOf(t testing.TB, viewer ids.User, id ids.Conversat
 		}
 	}
 	return asked
+}
+
+func reactorsOf(ctx context.Context, s chat.Store, viewer ids.User, m chat.Message) string {
+	own, err := s.Reacted(ctx, viewer, []ids.Message{m.ID})
+	if err != nil {
+		return answer("reacted", err)
+	}
+	slices.SortFunc(own, func(a, b chat.Reactor) int { return cmp.Compare(a.Emoji, b.Emoji) })
+	all, err := s.Reactors(ctx, []chat.Message{m}, 3)
+	slices.SortStableFunc(all, func(a, b chat.Reactor) int { return cmp.Compare(a.Emoji, b.Emoji) })
+	return answer("reactors", err, own, all)
 }
 
 func answer(what string, err error, v ...any) string {

@@ -108,12 +108,40 @@ func (f *Fixture) Edit(t testing.TB, m chat.Message, text string) chat.Message {
 // Delete leaves a tombstone of a message, as its sender.
 func (f *Fixture) Delete(t testing.TB, m chat.Message) chat.Message {
 	t.Helper()
-	return f.revise(t, m, chat.Revision{Delete: true})
+	return f.revise(t, m, chat.Revision{Kind: chat.ToDelete})
+}
+
+// React puts an emoji of a member under a message.
+func (f *Fixture) React(t testing.TB, user ids.User, m chat.Message, emoji string) chat.Message {
+	t.Helper()
+	return f.revise(t, m, chat.Revision{Kind: chat.ToReact, User: user, Emoji: emoji})
+}
+
+// Unreact takes it away.
+func (f *Fixture) Unreact(t testing.TB, user ids.User, m chat.Message, emoji string) chat.Message {
+	t.Helper()
+	return f.revise(t, m, chat.Revision{Kind: chat.ToUnreact, User: user, Emoji: emoji})
+}
+
+// Pin pins a message, as a member.
+func (f *Fixture) Pin(t testing.TB, user ids.User, m chat.Message) chat.Message {
+	t.Helper()
+	return f.revise(t, m, chat.Revision{Kind: chat.ToPin, User: user})
+}
+
+// Unpin takes a pin away, as a member.
+func (f *Fixture) Unpin(t testing.TB, user ids.User, m chat.Message) chat.Message {
+	t.Helper()
+	return f.revise(t, m, chat.Revision{Kind: chat.ToUnpin, User: user})
 }
 
 func (f *Fixture) revise(t testing.TB, m chat.Message, r chat.Revision) chat.Message {
 	t.Helper()
-	r.Message, r.Version, r.At = m.ID, f.View(t, m.Sender, m.Conversation).MemberVersion, f.Now()
+	as := m.Sender
+	if !r.User.IsZero() {
+		as = r.User
+	}
+	r.Message, r.Version, r.At = m.ID, f.View(t, as, m.Conversation).MemberVersion, f.Now()
 	after, err := f.Store.Revise(t.Context(), r)
 	if err != nil {
 		t.Fatalf("revise %q: %v", m.Text, err)

@@ -84,12 +84,17 @@ func (f *script) act(t testing.TB) {
 		}
 	}
 	all := f.All(t, owner, id)
-	all = slices.DeleteFunc(all, func(m chat.Message) bool {
-		return m.Kind == chat.System || m.Deleted() || !slices.Contains(in, m.Sender)
-	})
+	all = slices.DeleteFunc(all, func(m chat.Message) bool { return m.Kind == chat.System || m.Deleted() })
+	if len(all) > 0 && f.rnd.IntN(3) == 0 {
+		f.mark(t, pick(f.rnd, in), pick(f.rnd, all))
+		return
+	}
+	all = slices.DeleteFunc(all, func(m chat.Message) bool { return !slices.Contains(in, m.Sender) })
 	switch n := f.rnd.IntN(17); {
-	case n < 5:
+	case n < 3:
 		f.Send(t, id, pick(f.rnd, in), "text")
+	case n < 5:
+		f.discuss(t, id, owner, in)
 	case n == 5 && len(all) > 0:
 		f.Edit(t, pick(f.rnd, all), "edited")
 	case n == 6 && len(all) > 0:
@@ -112,6 +117,20 @@ func (f *script) act(t testing.TB) {
 		f.Set(t, pick(f.rnd, in), id, f.anySettings())
 	default:
 		f.MarkRead(t, pick(f.rnd, in), id, f.rnd.Int64N(f.View(t, owner, id).LastSeq+2))
+	}
+}
+
+// mark puts something on a message, or takes it away.
+func (f *script) mark(t testing.TB, user ids.User, m chat.Message) {
+	switch n := f.rnd.IntN(10); {
+	case n < 5:
+		f.React(t, user, m, pick(f.rnd, emoji[:4]))
+	case n < 8:
+		f.Unreact(t, user, m, pick(f.rnd, emoji[:4]))
+	case n == 8:
+		f.Pin(t, user, m)
+	default:
+		f.Unpin(t, user, m)
 	}
 }
 

@@ -98,7 +98,7 @@ func (s suite) reviseMoved(t *testing.T) {
 	m := s.Send(t, c.ID, u[0], "text")
 	version := s.View(t, u[0], c.ID).MemberVersion
 	s.Add(t, c.ID, u[0], u[1])
-	for _, r := range []chat.Revision{{Text: "new"}, {Delete: true}} {
+	for _, r := range []chat.Revision{{Text: "new"}, {Kind: chat.ToDelete}} {
 		r.Message, r.Version, r.At = m.ID, version, s.Now()
 		_, err := s.Store.Revise(t.Context(), r)
 		refused(t, "an old version", err, chat.ErrMoved)
@@ -171,9 +171,11 @@ func (s suite) editAgainstDelete(t *testing.T) {
 	for range 5 {
 		m := s.Send(t, c.ID, u[0], "before")
 		for i, err := range atOnce(t.Context(), 10, func(ctx context.Context, i int) error {
-			_, err := s.Store.Revise(ctx, chat.Revision{
-				Message: m.ID, Version: version, Delete: i == 5, Text: "after", At: s.Now(),
-			})
+			r := chat.Revision{Message: m.ID, Version: version, Text: "after", At: s.Now()}
+			if i == 5 {
+				r.Kind, r.Text = chat.ToDelete, ""
+			}
+			_, err := s.Store.Revise(ctx, r)
 			return err
 		}) {
 			if err != nil && (i == 5 || !errors.Is(err, chat.ErrDeleted)) {

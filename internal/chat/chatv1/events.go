@@ -38,8 +38,9 @@ type MessageAdded struct {
 	Message Message `json:"message"`
 }
 
-// MessageChanged says that a message was edited or deleted, and what it is
-// after the newest of its changes.
+// MessageChanged says that a message was edited or deleted, or that a reaction
+// to it, its pin or a reply in its thread has come or gone, and what it is after
+// the newest of its changes.
 type MessageChanged struct {
 	Change
 
@@ -122,6 +123,13 @@ type Message struct {
 	DeletedAt time.Time   `json:"deletedAt,omitzero"`
 
 	Attachments []Attachment `json:"attachments,omitempty"`
+
+	ThreadRoot ids.Message `json:"threadRoot,omitzero"` // whose thread it is in
+	Thread     *Thread     `json:"thread,omitempty"`    // of which it is the root
+	Mentions   *Mentions   `json:"mentions,omitempty"`
+
+	Reactions []Reaction `json:"reactions,omitempty"` // by first use
+	Pin       *Pin       `json:"pin,omitempty"`
 }
 
 // Attachment is a file of a message. Width and Height are 0 for what is no
@@ -134,6 +142,33 @@ type Attachment struct {
 	Width       int            `json:"width,omitempty"`
 	Height      int            `json:"height,omitempty"`
 	Thumbnail   bool           `json:"thumbnail,omitempty"`
+}
+
+// Thread is what the root of a thread knows of it.
+type Thread struct {
+	Replies int64      `json:"replies"` // that are not deleted
+	LastSeq int64      `json:"lastSeq"` // of the newest one, be it deleted
+	LastAt  time.Time  `json:"lastAt"`
+	People  []ids.User `json:"people"` // the first who have replied
+}
+
+// Mentions is whom a message mentions: members, and everybody if All.
+type Mentions struct {
+	Users []ids.User `json:"users,omitempty"`
+	All   bool       `json:"all,omitempty"`
+}
+
+// Reaction is an emoji under a message, and how many users it is from.
+type Reaction struct {
+	Emoji string `json:"emoji"`
+	Count int64  `json:"count"`
+}
+
+// Pin says that a message is pinned.
+type Pin struct {
+	Rev  int64     `json:"rev"`
+	At   time.Time `json:"at"`
+	ByID ids.User  `json:"byId"`
 }
 
 // Note is what a system message says.

@@ -27,7 +27,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	change := chatv1.Change{ConversationID: conv, Rev: 8, LastOrd: 5}
 	message := chatv1.Message{
 		ID: id, Seq: 6, Rev: 8, Ord: 5, Pos: 91, Kind: "TEXT", SenderID: user, Text: "hi", ClientID: "k",
-		ReplyTo: id, CreatedAt: at, EditedAt: at,
+		ReplyTo: id, CreatedAt: at, EditedAt: at, ThreadRoot: id, Mentions: &chatv1.Mentions{Users: []ids.User{user}, All: true},
 		Attachments: []chatv1.Attachment{{
 			ID: file, Name: "a.png", ContentType: "image/png", Size: 900, Width: 40, Height: 30, Thumbnail: true,
 		}, {ID: file, Name: "b", ContentType: "text/plain", Size: 1}},
@@ -35,15 +35,20 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	note := chatv1.Message{
 		ID: id, Seq: 7, Rev: 9, Ord: 5, Pos: 92, Kind: "SYSTEM", SenderID: user,
 		Note: &chatv1.Note{Change: "JOINED", Users: []ids.User{user}}, CreatedAt: at, DeletedAt: at,
+		Thread: &chatv1.Thread{Replies: 2, LastSeq: 9, LastAt: at, People: []ids.User{user}},
 	}
 	name, description := "Books", "What we read"
 	noted := note
 	noted.Note = &chatv1.Note{Change: "UPDATED", Name: &name, Description: &description}
+	marked := message
+	marked.Reactions = []chatv1.Reaction{{Emoji: "👍🏽", Count: 2}, {Emoji: "❤️", Count: 1}}
+	marked.Pin = &chatv1.Pin{Rev: 8, At: at, ByID: user}
 	for name, event := range map[string]any{
 		chatv1.ConversationChangedName + " of settings": chatv1.ConversationChanged{Change: change, Name: &name, Description: &description},
 		chatv1.MessageAddedName + " of settings":        chatv1.MessageAdded{Change: change, Message: noted},
 		chatv1.MessageAddedName:                         chatv1.MessageAdded{Change: change, Message: message},
 		chatv1.MessageChangedName:                       chatv1.MessageChanged{Change: change, Message: note},
+		chatv1.MessageChangedName + ".marks":            chatv1.MessageChanged{Change: change, Message: marked},
 		chatv1.MembershipChangedName:                    chatv1.MembershipChanged{Change: change, UserID: user, What: "LEFT", Role: "ADMIN", ActorID: user},
 		chatv1.ConversationChangedName:                  chatv1.ConversationChanged{Change: change, Joined: []ids.User{user}},
 		chatv1.ReceiptChangedName: chatv1.ReceiptChanged{

@@ -93,9 +93,9 @@ func (s *Store) Profiles(ctx context.Context, of []ids.User) ([]user.Profile, er
 	return found, nil
 }
 
-// inParts runs a query that ends in a list of users, some of them at a time.
-func inParts[T any](
-	ctx context.Context, db *sqldb.DB, of []ids.User, scan func(sqldb.Row) (T, error), text string,
+// inParts runs a query that ends in a list of users, or of their names, some of them at a time.
+func inParts[K, T any](
+	ctx context.Context, db *sqldb.DB, of []K, scan func(sqldb.Row) (T, error), text string,
 ) ([]T, error) {
 	const most = 128
 	var all []T
@@ -137,6 +137,26 @@ func parameters(n int) string {
 		b.WriteString(strconv.Itoa(i + 1))
 	}
 	return b.String()
+}
+
+// Named implements user.Store.
+func (s *Store) Named(ctx context.Context, usernames []string) (map[string]ids.User, error) {
+	type named struct {
+		user ids.User
+		name string
+	}
+	found, err := inParts(ctx, s.db, usernames, func(r sqldb.Row) (n named, err error) {
+		err = r.Scan(&n.user, &n.name)
+		return n, err
+	}, `SELECT p.id, p.username FROM user_profiles p WHERE p.username IN `)
+	if err != nil {
+		return nil, fmt.Errorf("select users by name: %w", err)
+	}
+	all := make(map[string]ids.User, len(found))
+	for _, n := range found {
+		all[n.name] = n.user
+	}
+	return all, nil
 }
 
 // ByUsername implements user.Store.

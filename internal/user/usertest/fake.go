@@ -67,6 +67,19 @@ func (f *Fake) Reads() int {
 	return f.reads
 }
 
+// Named implements user.Store.
+func (f *Fake) Named(_ context.Context, usernames []string) (map[string]ids.User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[string]ids.User)
+	for _, p := range f.profiles {
+		if slices.Contains(usernames, p.Username) {
+			all[p.Username] = p.ID
+		}
+	}
+	return all, nil
+}
+
 // ByUsername implements user.Store.
 func (f *Fake) ByUsername(_ context.Context, username string) (user.Profile, error) {
 	f.mu.Lock()

@@ -35,6 +35,7 @@ func RunStore(t *testing.T, open func(t *testing.T) user.Store) {
 		"a profile is created once":                      createOnce,
 		"a taken username is refused":                    usernameTaken,
 		"profiles come back as they were stored":         readsBack,
+		"users are found by several names at once":       named,
 		"unknown users are nobody":                       unknown,
 		"an update stores all fields and one event":      updates,
 		"an update that fails changes nothing":           updateFails,
@@ -116,6 +117,26 @@ func readsBack(t *testing.T, s user.Store) {
 		if got, err := s.ByUsername(t.Context(), want.Username); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", want.Username, got, err)
 		}
+	}
+}
+
+func named(t *testing.T, s user.Store) {
+	want := make(map[string]ids.User)
+	names := []string{"nobody", "a%", "", "Ada0"}
+	for i := range 150 {
+		p := Profile("ada"+strconv.Itoa(i), "Ada")
+		add(t, s, p)
+		if i%50 > 0 {
+			want[p.Username] = p.ID
+			names = append(names, p.Username, p.Username)
+		}
+	}
+	got, err := s.Named(t.Context(), names)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("found %d of %d: %v", len(got), len(want), err)
+	}
+	if got, err := s.Named(t.Context(), nil); len(got) != 0 || err != nil {
+		t.Errorf("of no names: %v, %v", got, err)
 	}
 }
 
