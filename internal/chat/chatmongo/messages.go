@@ -132,7 +132,7 @@ func (s *Store) Edits(
 	found, err := find[entry](ctx, s.log,
 		bson.D{
 			between("past", numbered(id.Bytes(), after), numbered(id.Bytes(), math.MaxInt64)),
-			is("revision.before", bson.D{is("$exists", true)}),
+			is("revision.text", bson.D{is("$exists", true)}), // of an edit; what was before may be empty
 		}, ascending("past", limit))
 	if err == nil {
 		_, err = s.Message(ctx, viewer, id)
