@@ -103,15 +103,21 @@ func TestAPageOutOfBoundsIsRefusedOnEveryList(t *testing.T) {
 	m := p.history(t, ada, room)[0] // the note of that
 	root := p.says(t, ada, room, "see @"+bob.name)
 	p.says(t, ada, room, "reply", "threadRootId", root.ID)
+	if err := p.gql(t.Context(), ada.token, `mutation($i: AddReactionInput!) { addReaction(input: $i) { __typename } }`,
+		vars("i", vars("messageId", root.ID, "emoji", "👍")), nil); err != nil {
+		t.Fatal(err)
+	}
 	reach := map[string]string{ // how to get to a list that is no field of Query
 		"Conversation": `{ conversation(id: "` + room + `") { %s } }`, "Message": `{ message(id: "` + m.ID + `") { %s } }`,
 		"SystemNote": `{ message(id: "` + m.ID + `") { system { %s } } }`, "Query": "{ %s }",
 		"Thread":          `{ message(id: "` + root.ID + `") { thread { %s } } }`,
 		"MessageMentions": `{ message(id: "` + root.ID + `") { mentions { %s } } }`,
+		"Reaction":        `{ message(id: "` + root.ID + `") { reactions { %s } } }`,
 	}
 	needs := map[string]string{
 		"messages": `conversationId: "` + room + `", `, "groupInvites": `conversationId: "` + room + `", `,
 		"searchUsers": `query: "a", `, "searchMessages": `query: "a", `, "thread": `rootId: "` + root.ID + `", `,
+		"pinnedMessages": `conversationId: "` + room + `", `,
 	}
 	lists := 0
 	for _, typ := range p.api(t).types {

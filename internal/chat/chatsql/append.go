@@ -102,12 +102,8 @@ func (s *Store) place(
 	ctx context.Context, tx *sqldb.Tx, items []*sqldb.Item[sending], known map[clientKey]prior,
 	questions ...sqldb.Question,
 ) (bool, error) {
-	of := make([]ids.Conversation, len(items))
-	for i, item := range items {
-		of[i] = item.Value.in.Conversation
-	}
 	var threads threading
-	c, err := s.begin(ctx, tx, of, append(questions, threads.ask(items)...)...)
+	c, err := s.begin(ctx, tx, roomsOf(items), append(questions, threads.ask(items)...)...)
 	if err != nil {
 		return false, err
 	}
@@ -126,20 +122,18 @@ func (s *Store) place(
 			item.Err = chat.ErrMoved
 			continue
 		}
-		if m.ClientID != "" {
-			if p, ok := known[keyOf(m)]; ok {
-				item.Value.out, item.Err = p.again(m.InputHash)
-				continue
-			}
+		if p, ok := known[keyOf(m)]; ok && m.ClientID != "" {
+			item.Value.out, item.Err = p.again(m.InputHash)
+			continue
 		}
 		files, refused, err := c.claim(ctx, m, &claimed)
 		if err != nil {
 			return false, err
 		}
-		if item.Err = refused; refused != nil {
-			continue
+		if refused == nil {
+			refused = threads.reply(c, h, m)
 		}
-		if item.Err = threads.reply(c, h, m); item.Err != nil {
+		if item.Err = refused; refused != nil {
 			continue
 		}
 		out := c.add(h, m)
@@ -168,6 +162,14 @@ func (s *Store) place(
 		return false, fmt.Errorf("move the senders' read positions: %w", err)
 	}
 	return true, c.finish(ctx)
+}
+
+func roomsOf(items []*sqldb.Item[sending]) []ids.Conversation {
+	of := make([]ids.Conversation, len(items))
+	for i, item := range items {
+		of[i] = item.Value.in.Conversation
+	}
+	return of
 }
 
 // add gives a message the next numbers of its conversation.
