@@ -55,11 +55,21 @@ func Translate(err error) error {
 			return unavailable(err)
 		}
 	}
+	if again, ok := errors.AsType[retryable](err); ok && again.Retryable() {
+		return unavailable(err)
+	}
 	if mongo.IsTimeout(err) || mongo.IsNetworkError(err) || errors.Is(err, mongo.ErrClientDisconnected) ||
 		errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "server selection error") {
 		return unavailable(err)
 	}
 	return err
+}
+
+// retryable is what the driver says of the connections that it has given up
+// because another one failed: it has no exported name for that.
+type retryable interface {
+	error
+	Retryable() bool
 }
 
 func unavailable(cause error) error { return fmt.Errorf("%w: %w", errs.ErrUnavailable, cause) }
