@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func (c *Codec) open(viewer ids.User, text string, sources int) (cursor, error) 
 		return cursor{}, errCursorUnknown
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(sealed) < nonceLen {
+	if err != nil || len(sealed) < nonceLen || strings.ContainsAny(text, "\r\n") { // which the decoder passes over
 		return cursor{}, errCursorUnknown
 	}
 	plain, err := c.aead.Open(nil, sealed[:nonceLen], sealed[nonceLen:], viewer.Bytes())

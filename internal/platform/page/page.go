@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 
 	"chatd/internal/platform/errs"
 )
@@ -96,7 +97,8 @@ func (s *Sealer) Seal(scope string, position []byte) string {
 // errs.ErrBadCursor.
 func (s *Sealer) Open(scope, cursor string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < macLen || !hmac.Equal(b[:macLen], s.mac(scope, b[macLen:])) {
+	// The decoder passes over line ends, which would be other forms of it.
+	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(b) < macLen || !hmac.Equal(b[:macLen], s.mac(scope, b[macLen:])) {
 		return nil, errs.ErrBadCursor
 	}
 	return b[macLen:], nil
