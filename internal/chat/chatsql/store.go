@@ -37,7 +37,7 @@ type Store struct {
 	moves   *sqldb.Batcher[moving]
 
 	told  func([]*chat.Event)
-	shown atomic.Pointer[standing] // SQLite: what has been committed
+	shown atomic.Pointer[standing] // SQLite: what has been committed and told
 	begun atomic.Bool              // PostgreSQL: there is a position
 
 	ofEdition atomic.Bool // the index of words is, or was, of this program's edition of terms
@@ -81,25 +81,20 @@ func New(db *sqldb.DB, cfg Config) *Store {
 // OnCommit names who is told of each commit's events.
 func (s *Store) OnCommit(told func([]*chat.Event)) { s.told = told }
 
-// Position returns the newest visible position; from memory on SQLite.
+// Position returns the newest visible position. It is read where all else is:
+// what another query has seen is at or before it, which memory, told after the
+// commit, could not promise.
 func (s *Store) Position(ctx context.Context) (string, int64, error) {
-	if at := s.shown.Load(); at != nil {
+	at, err := position(ctx, s.db)
+	if err == nil {
+		s.begun.Store(true)
 		return at.epoch, at.pos, nil
 	}
-	var at standing
-	if s.db.Engine() == sqldb.PostgreSQL {
-		at, err := position(ctx, s.db)
-		if err == nil {
-			s.begun.Store(true)
-			return at.epoch, at.pos, nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return "", 0, fmt.Errorf("read the position: %w", err)
-		}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return "", 0, fmt.Errorf("read the position: %w", err)
 	}
-	// The first question to SQLite since the start, or to a new database: the
-	// lane answers, so that no commit comes in between.
-	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
+	// Of a new database the lane answers, so that no commit comes in between.
+	err = s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		c, err := s.begin(ctx, tx, nil)
 		if err != nil {
 			return err
