@@ -22,14 +22,7 @@ func (s *Store) ChangeAbout(ctx context.Context, edit chat.AboutEdit) (chat.Conv
 	if err != nil {
 		return chat.Conversation{}, fmt.Errorf("change the name and description of %s: %w", edit.Conversation, err)
 	}
-	after, err := one[conversationDocument](ctx, s.conversations, edit.Conversation.Bytes())
-	if err == nil && after == nil {
-		err = chat.ErrNoConversation
-	}
-	if err != nil {
-		return chat.Conversation{}, fmt.Errorf("read %s: %w", edit.Conversation, err)
-	}
-	return after.conversation(), nil
+	return s.conversation(ctx, edit.Conversation)
 }
 
 func (c *commit) changeAbout(edit chat.AboutEdit) (*entry, error) {

@@ -84,12 +84,17 @@ func (s *Store) ChangeMembers(ctx context.Context, edit chat.MemberEdit) (chat.C
 	if err := s.do(ctx, j); err != nil {
 		return chat.Conversation{}, fmt.Errorf("change the members of %s: %w", edit.Conversation, err)
 	}
-	after, err := one[conversationDocument](ctx, s.conversations, edit.Conversation.Bytes())
+	return s.conversation(ctx, edit.Conversation)
+}
+
+// conversation reads a conversation after its commit.
+func (s *Store) conversation(ctx context.Context, id ids.Conversation) (chat.Conversation, error) {
+	after, err := one[conversationDocument](ctx, s.conversations, id.Bytes())
 	if err == nil && after == nil {
 		err = chat.ErrNoConversation
 	}
 	if err != nil {
-		return chat.Conversation{}, fmt.Errorf("read %s: %w", edit.Conversation, err)
+		return chat.Conversation{}, fmt.Errorf("read %s: %w", id, err)
 	}
 	return after.conversation(), nil
 }

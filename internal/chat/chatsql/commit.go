@@ -215,8 +215,7 @@ func (c *commit) keep(touched []*head) {
 	}
 	events := c.events
 	c.tx.AfterCommit(func() {
-		// The position first: who then asks for it and subscribed before
-		// either reads an event or is told of it.
+		// First, so that who is told finds by Read what he is told of.
 		if s.db.Engine() == sqldb.SQLite {
 			s.shown.Store(at)
 		} else {
