@@ -85,7 +85,6 @@ func (s *Store) RenewEpoch(ctx context.Context) error {
 			return err
 		}
 		s.counted = false
-		tx.AfterCommit(func() { s.shown.Store(nil) })
 		return nil
 	})
 	if err != nil {
@@ -200,7 +199,6 @@ func (c *commit) finish(ctx context.Context) error {
 // next one reads them again.
 func (c *commit) keep(touched []*head) {
 	s := c.s
-	at := &standing{c.epoch, c.pos}
 	if s.db.Engine() == sqldb.SQLite {
 		s.counted, s.epoch, s.pos = true, c.epoch, c.pos
 		for _, h := range touched {
@@ -215,12 +213,7 @@ func (c *commit) keep(touched []*head) {
 	}
 	events := c.events
 	c.tx.AfterCommit(func() {
-		// First, so that who is told finds by Read what he is told of.
-		if s.db.Engine() == sqldb.SQLite {
-			s.shown.Store(at)
-		} else {
-			s.begun.Store(true)
-		}
+		s.begun.Store(true)
 		if len(events) > 0 {
 			s.told(events)
 		}

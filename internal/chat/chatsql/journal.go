@@ -125,9 +125,6 @@ func memberships(
 
 // Read returns the events of all conversations after a position.
 func (s *Store) Read(ctx context.Context, after int64, limit int) ([]*chat.Event, int64, error) {
-	if at := s.shown.Load(); at != nil && at.pos <= after {
-		return nil, after, nil
-	}
 	var events []*chat.Event
 	upTo := after
 	err := s.db.Snapshot(ctx, func(q sqldb.Querier) error {

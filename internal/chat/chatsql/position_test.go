@@ -13,7 +13,8 @@ import (
 
 // Two writes share a commit, and the first is told of while the second is
 // visible already: whoever then reads that somebody is gone must be given a
-// position that covers his going, or he would never be told of it.
+// position that covers his going, or he would never be told of it, and the
+// journal must have it all.
 func TestThePositionIsNeverBehindWhatIsRead(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
@@ -38,6 +39,9 @@ func TestThePositionIsNeverBehindWhatIsRead(t *testing.T) {
 					gone = len(in) == 0
 					if _, read, err = s.Position(t.Context()); err != nil {
 						t.Error(err)
+					}
+					if _, upTo, err := s.Read(t.Context(), read-1, 50); err != nil || upTo < read {
+						t.Errorf("the journal ends at %d, %v, and the position is %d", upTo, err, read)
 					}
 				}
 			}

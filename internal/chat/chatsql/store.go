@@ -37,8 +37,7 @@ type Store struct {
 	moves   *sqldb.Batcher[moving]
 
 	told  func([]*chat.Event)
-	shown atomic.Pointer[standing] // SQLite: what has been committed and told
-	begun atomic.Bool              // PostgreSQL: there is a position
+	begun atomic.Bool // there is a position
 
 	ofEdition atomic.Bool // the index of words is, or was, of this program's edition of terms
 
