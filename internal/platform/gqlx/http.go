@@ -2,16 +2,13 @@ package gqlx
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"chatd/internal/platform/errs"
 )
@@ -148,12 +145,6 @@ func (h *handler) fromBody(w http.ResponseWriter, r *http.Request, buf *bytes.Bu
 // decodeRequest reads the JSON object of a POST. What it returns holds nothing
 // of the buffer.
 func decodeRequest(body []byte) (Request, *faulty) {
-	if !utf8.Valid(body) {
-		return Request{}, malformed("The body is not UTF-8.")
-	}
-	if !Paired(body) {
-		return Request{}, malformed("The body has half a surrogate pair, which is no character.")
-	}
 	body = bytes.TrimLeft(body, " \t\r\n")
 	switch {
 	case len(body) == 0:
@@ -163,24 +154,11 @@ func decodeRequest(body []byte) (Request, *faulty) {
 	case body[0] != '{':
 		return Request{}, malformed("The body is not a JSON object.")
 	}
-	var raw struct{ Query, OperationName, Variables, Extensions json.RawMessage }
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return Request{}, malformed("The body is not JSON.")
+	r, _, err := DecodeRequest(body)
+	if err != nil {
+		return Request{}, malformed("The body cannot be used: " + err.Error() + ".")
 	}
-	var req Request
-	if !text(raw.Query, &req.Query) {
-		return Request{}, malformed("query must be a string.")
-	}
-	if !text(raw.OperationName, &req.OperationName) {
-		return Request{}, malformed("operationName must be a string.")
-	}
-	if !object(raw.Variables, &req.Variables) {
-		return Request{}, malformed("variables must be an object.")
-	}
-	if !object(raw.Extensions, &req.Extensions) {
-		return Request{}, malformed("extensions must be an object.")
-	}
-	return req.complete()
+	return r.complete()
 }
 
 // complete refuses a request without a document, unless it names a persisted
@@ -199,32 +177,12 @@ func fromQuery(u *url.URL) (Request, *faulty) {
 	}
 	req := Request{Query: q.Get("query"), OperationName: q.Get("operationName")}
 	for name, dst := range map[string]*map[string]any{"variables": &req.Variables, "extensions": &req.Extensions} {
-		if v := q.Get(name); !object(json.RawMessage(v), dst) || !utf8.ValidString(v) || !Paired([]byte(v)) {
+		if v := q.Get(name); v != "" && decodeObject([]byte(v), dst) != nil {
 			return Request{}, malformed(name + " must be a JSON object.")
 		}
 	}
 	return req.complete()
 }
-
-func text(raw json.RawMessage, dst *string) bool {
-	return absent(raw) || raw[0] == '"' && json.Unmarshal(raw, dst) == nil
-}
-
-// object decodes a JSON object with exact numbers.
-func object(raw json.RawMessage, dst *map[string]any) bool {
-	if absent(raw) {
-		return true
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if raw[0] != '{' || d.Decode(dst) != nil {
-		return false
-	}
-	_, err := d.Token() // nothing may follow
-	return errors.Is(err, io.EOF)
-}
-
-func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // negotiate picks the media type of the answer after the client's Accept, the
 // first of equals; empty when none fits. byName tells that the client named

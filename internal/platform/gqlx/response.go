@@ -2,8 +2,8 @@ package gqlx
 
 import "encoding/json"
 
-// Request is one GraphQL request, whatever it came in by. Decode JSON numbers
-// of Variables with UseNumber, so that integers arrive exactly.
+// Request is one GraphQL request, whatever it came in by. Numbers of Variables
+// are encoding/json's Number, so that integers arrive exactly.
 type Request struct {
 	Query         string         `json:"query"`
 	OperationName string         `json:"operationName"`

@@ -3,7 +3,6 @@ package wsgql
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -11,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/limit"
@@ -26,9 +27,9 @@ const maxID = 256
 
 // message is one message of a client.
 type message struct {
-	ID      *string         `json:"id"`
-	Type    *string         `json:"type"`
-	Payload json.RawMessage `json:"payload"`
+	ID      *string        `json:"id"`
+	Type    *string        `json:"type"`
+	Payload jsontext.Value `json:"payload"`
 }
 
 // hasObject says whether the payload is a JSON object.
@@ -47,26 +48,11 @@ func messageOf(p []byte) (m message, ok bool) {
 	return m, true
 }
 
-// requestOf decodes the payload of subscribe; false if it is no request.
+// requestOf decodes the payload of subscribe; false if it is no request. One
+// without a document may be a persisted query's.
 func requestOf(payload []byte) (gqlx.Request, bool) {
-	var p struct {
-		Query         *string        `json:"query"`
-		OperationName string         `json:"operationName"`
-		Variables     map[string]any `json:"variables"`
-		Extensions    map[string]any `json:"extensions"`
-	}
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.UseNumber()
-	if err := d.Decode(&p); err != nil {
-		return gqlx.Request{}, false
-	}
-	r := gqlx.Request{OperationName: p.OperationName, Variables: p.Variables, Extensions: p.Extensions}
-	if p.Query != nil {
-		r.Query = *p.Query
-	} else if len(p.Extensions) == 0 { // a persisted query has no text
-		return gqlx.Request{}, false
-	}
-	return r, true
+	r, document, err := gqlx.DecodeRequest(payload)
+	return r, err == nil && (document || len(r.Extensions) > 0)
 }
 
 // buffers are for messages while they are decoded; long ones are not kept.
@@ -99,8 +85,8 @@ func (s *socket) receive() (*message, error) {
 	if !utf8.Valid(buf.Bytes()) {
 		return nil, errNotUTF8
 	}
-	if m, ok := messageOf(buf.Bytes()); ok && gqlx.Paired(buf.Bytes()) {
-		return &m, nil // its payload was copied by encoding/json
+	if m, ok := messageOf(buf.Bytes()); ok {
+		return &m, nil // its payload is a copy
 	}
 	return nil, nil
 }

@@ -2,7 +2,6 @@ package wsgql
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -114,7 +113,7 @@ func (s *socket) request() (retryAfter time.Duration, ok bool) {
 
 var pongFrame = appendText(nil, []byte(`{"type":"pong"}`)) //nolint:gochecknoglobals // Constant bytes.
 
-func pong(payload json.RawMessage) []byte {
+func pong(payload []byte) []byte {
 	if len(payload) == 0 || payload[0] != '{' {
 		return pongFrame
 	}
