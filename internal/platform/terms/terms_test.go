@@ -135,8 +135,17 @@ func FuzzQueriesAndTexts(f *testing.F) {
 }
 
 func BenchmarkOf(b *testing.B) {
-	text := "Deploy of chatd-server 2.15 is done, please look at the dashboards before lunch; naïve users might be café-bound."
-	for b.Loop() {
-		terms.Of(text)
+	for name, text := range map[string]string{
+		"latin":    "Deploy of chatd-server 2.15 is done, please look at the dashboards before lunch; naïve users might be café-bound.",
+		"ASCII":    "Deploy of chatd-server 2.15 is done, please look at the dashboards before lunch; naive users might be cafe-bound.",
+		"Cyrillic": "Сервер обновлён до версии 2.15, посмотрите, пожалуйста, на графики до обеда; возможны короткие перерывы.",
+		"Japanese": "サーバーのデプロイが完了しました。昼食の前にダッシュボードを確認してください。",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				terms.Of(text)
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package terms
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,6 +42,8 @@ func classOf(r rune) class {
 		return inWord
 	case r < utf8.RuneSelf, r == utf8.RuneError:
 		return apart
+	case r <= lastFolded && unicode.IsLetter(r):
+		return inWord
 	case unicode.IsMark(r), unicode.Is(unicode.Cf, r), r == 0xff9e, r == 0xff9f, // half-width voicing marks
 		0x1f3fb <= r && r <= 0x1f3ff: // skin tones
 		return joined
@@ -56,19 +59,25 @@ func classOf(r rune) class {
 
 // tokens cuts a text.
 func tokens(s string) []token {
-	var all []token
+	s = lowerASCII(s)
+	all := make([]token, 0, len(s)/5+1) // in most languages words are longer
 	var open token
-	from, within := 0, apart // of the open token: its first byte, its class
+	from, within, ascii := 0, apart, true // of the open token: its first byte, its class
 	at := 0
 	end := func(i int) {
 		if within == apart {
 			return
 		}
-		if open.text = fold(s[from:i]); open.text != "" {
+		if ascii {
+			open.text = s[from:min(i, from+longest)]
+		} else {
+			open.text = fold(s[from:i])
+		}
+		if open.text != "" {
 			open.end, open.dense = at, within == alone
 			all = append(all, open)
 		}
-		within = apart
+		within, ascii = apart, true
 	}
 	for i, r := range s {
 		switch c := classOf(r); {
@@ -79,30 +88,65 @@ func tokens(s string) []token {
 			end(i)
 			open, from, within = token{start: at}, i, c
 		}
+		ascii = ascii && r < utf8.RuneSelf
 		at++
 	}
 	end(len(s))
 	return all
 }
 
-// fold makes alike what a search takes for the same. Nothing of ASCII but
-// letters and digits is left.
-func fold(s string) string {
-	if short, ok := foldASCII(s); ok {
-		return short
+// lowerASCII leaves everything where it is.
+func lowerASCII(s string) string {
+	capital := func(c byte) bool { return 'A' <= c && c <= 'Z' }
+	for i := range len(s) {
+		if !capital(s[i]) {
+			continue
+		}
+		b := []byte(s)
+		for i, c := range b {
+			if capital(c) {
+				b[i] = c + 'a' - 'A'
+			}
+		}
+		return string(b)
 	}
+	return s
+}
+
+// fold makes alike what a search takes for the same. Nothing of ASCII but
+// letters and digits is left. What is ASCII in it is folded already.
+func fold(s string) string {
+	b := make([]byte, 0, 64)
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf, 0x3041 <= r && r <= 0x3096, 0x30a1 <= r && r <= 0x30fa, 0x4e00 <= r && r <= 0x9fff:
+			b = utf8.AppendRune(b, r) // hiragana, katakana and most of Han stay what they are
+		case r <= lastFolded:
+			b = append(b, folded()[r-utf8.RuneSelf]...)
+		default:
+			return foldAny(s)
+		}
+	}
+	return first(string(b), longest)
+}
+
+// lastFolded ends the alphabets, Latin to Cyrillic, whose code points fold each
+// by itself, since no mark on them is kept.
+const lastFolded = 0x52f
+
+var folded = sync.OnceValue(func() []string { //nolint:gochecknoglobals // A table.
+	all := make([]string, lastFolded+1-utf8.RuneSelf)
+	for i := range all {
+		all[i] = foldAny(string(rune(utf8.RuneSelf + i)))
+	}
+	return all
+})
+
+// foldAny is fold for whatever stands in a word.
+func foldAny(s string) string {
 	s = norm.NFKD.String(cases.Fold().String(s))
 	s = cases.Fold().String(strings.Map(plain, s)) // what was taken apart may fold again
 	return first(norm.NFC.String(strings.Map(plain, s)), longest)
-}
-
-func foldASCII(s string) (string, bool) {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return "", false
-		}
-	}
-	return strings.ToLower(s[:min(len(s), longest)]), true
 }
 
 // alike are letters that no decomposition makes alike.
