@@ -17,13 +17,14 @@ const Edition = "1/" + unicode.Version + "/" + norm.Version
 // code points, each of at most 64. They have no spaces, and nothing of ASCII
 // but small letters and digits.
 func Of(text string) []string {
-	cut := tokens(text)
-	all := make([]string, len(cut))
-	for i, t := range cut {
-		if all[i] = t.text; i+1 < len(cut) && t.beside(cut[i+1]) {
-			all[i] += cut[i+1].text
+	all := make([]string, 0, len(text)/5+1) // in most languages words are longer
+	var before token
+	cut(text, func(t token) {
+		if before.beside(t) {
+			all[len(all)-1] += t.text
 		}
-	}
+		all, before = append(all, t.text), t
+	})
 	slices.Sort(all)
 	return slices.Compact(all)
 }

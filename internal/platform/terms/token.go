@@ -59,8 +59,14 @@ func classOf(r rune) class {
 
 // tokens cuts a text.
 func tokens(s string) []token {
+	var all []token
+	cut(s, func(t token) { all = append(all, t) })
+	return all
+}
+
+// cut calls found with each token of a text.
+func cut(s string, found func(token)) {
 	s = lowerASCII(s)
-	all := make([]token, 0, len(s)/5+1) // in most languages words are longer
 	var open token
 	from, within, ascii := 0, apart, true // of the open token: its first byte, its class
 	at := 0
@@ -75,7 +81,7 @@ func tokens(s string) []token {
 		}
 		if open.text != "" {
 			open.end, open.dense = at, within == alone
-			all = append(all, open)
+			found(open)
 		}
 		within, ascii = apart, true
 	}
@@ -92,7 +98,6 @@ func tokens(s string) []token {
 		at++
 	}
 	end(len(s))
-	return all
 }
 
 // lowerASCII leaves everything where it is.
