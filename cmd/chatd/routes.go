@@ -147,8 +147,9 @@ func (f *face) active(next http.Handler) http.Handler {
 func (f *face) pages(r chi.Router) {
 	r.Method(http.MethodGet, "/", webassets.Index())
 	if f.cfg.GraphQL.Introspection == On {
-		r.Handle("/graphiql", webassets.GraphiQL())
-		r.Handle("/graphiql/*", webassets.GraphiQL())
+		graphiql := webassets.GraphiQL()
+		r.Handle("/graphiql", graphiql)
+		r.Handle("/graphiql/*", graphiql)
 		r.Get("/schema.graphql", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			_, _ = w.Write([]byte(f.engine.SDL()))

@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed index.html
@@ -34,34 +35,42 @@ const graphiqlPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'
 // Index serves the plain page at /. Only GET and HEAD are answered; it is for
 // the router to send no other path here.
 func Index() http.Handler {
-	page := newAsset("index.html", indexPage)
-	page.policy = "default-src 'none'; style-src '" + hashOf(indexPage, "<style>", "</style>") + "'; img-src data:; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return reading(page.serve)
+	page := sync.OnceValue(func() *asset {
+		a := newAsset("index.html", indexPage)
+		a.policy = "default-src 'none'; style-src '" + hashOf(indexPage, "<style>", "</style>") + "'; img-src data:; " +
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		return a
+	})
+	return reading(func(w http.ResponseWriter, r *http.Request) { page().serve(w, r) })
 }
 
 // GraphiQL serves /graphiql and all below it. The page asks /graphql of its
-// own origin, by HTTP and WebSocket. What is not there is 404.
+// own origin, by HTTP and WebSocket. What is not there is 404. A file takes
+// memory once somebody has asked for it.
 func GraphiQL() http.Handler {
-	page := newAsset("index.html", graphiqlPage)
-	page.policy = graphiqlPolicy
-	files := map[string]*asset{"": page}
+	files := map[string]func() *asset{"": sync.OnceValue(func() *asset {
+		page := newAsset("index.html", graphiqlPage)
+		page.policy = graphiqlPolicy
+		return page
+	})}
 	entries, err := fs.Glob(graphiqlDist, "graphiql/dist/*.gz")
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	for _, file := range entries {
-		packed, err := graphiqlDist.ReadFile(file)
-		if err != nil {
-			panic(fmt.Sprintf("embedded file %s: %v", file, err))
-		}
 		name := strings.TrimSuffix(path.Base(file), ".gz")
-		files[name] = packedAsset(name, packed)
+		files[name] = sync.OnceValue(func() *asset {
+			packed, err := graphiqlDist.ReadFile(file)
+			if err != nil {
+				panic(fmt.Sprintf("embedded file %s: %v", file, err))
+			}
+			return packedAsset(name, packed)
+		})
 	}
 	return reading(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/graphiql"), "/")
 		if file, ok := files[name]; ok {
-			file.serve(w, r)
+			file().serve(w, r)
 			return
 		}
 		http.NotFound(w, r)
