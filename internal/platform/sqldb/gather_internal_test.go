@@ -10,24 +10,27 @@ func TestTheCommitterGathersOnlyWhileCommitsFollowEachOther(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
-		ago    time.Duration // the last commit
+		took   time.Duration // the last commit
+		ago    time.Duration // when it was
 		rows   int           // what it had, and what came meanwhile
 		here   int           // jobs that wait
 		coming []time.Duration
 		want   time.Duration // how long it waits
 	}{
-		{"who writes alone waits for nobody", 0, 1, 1, nil, 0},
-		{"after a pause nobody waits", time.Millisecond, 16, 1, nil, 0},
-		{"two that take turns are committed together", 0, 2, 1, []time.Duration{50 * time.Microsecond}, 50 * time.Microsecond},
-		{"who does not come back is waited for once", 0, 2, 1, nil, time.Millisecond},
-		{"enough are there", 0, 64, 16, nil, 0},
-		{"it waits for no more than sixteen", 0, 64, 15, []time.Duration{time.Microsecond, time.Microsecond}, time.Microsecond},
+		{"who writes alone waits for nobody", 0, 0, 1, 1, nil, 0},
+		{"after a pause nobody waits", 0, time.Millisecond, 16, 1, nil, 0},
+		{"two that take turns are committed together", 0, 0, 2, 1, []time.Duration{50 * time.Microsecond}, 50 * time.Microsecond},
+		{"who does not come back is waited for once", 0, 0, 2, 1, nil, time.Millisecond},
+		{"as long as a commit takes that others hold up", 3 * time.Millisecond, 2 * time.Millisecond, 2, 1, nil, 3 * time.Millisecond},
+		{"but not for long", time.Second, 0, 2, 1, nil, 5 * time.Millisecond},
+		{"enough are there", 0, 0, 64, 16, nil, 0},
+		{"it waits for no more than sixteen", 0, 0, 64, 15, []time.Duration{time.Microsecond, time.Microsecond}, time.Microsecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l := newLane(&DB{engine: PostgreSQL, cfg: Config{}.withDefaults()})
-				l.last, l.rows = time.Now(), tc.rows
+				l.last, l.took, l.rows = time.Now(), tc.took, tc.rows
 				<-time.After(tc.ago)
 				put := func() {
 					if err := l.queue.put(t.Context(), &job{done: make(chan struct{})}); err != nil {

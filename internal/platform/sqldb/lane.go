@@ -36,9 +36,10 @@ type Lane struct {
 	session *session
 	tend    func(ctx context.Context, s *session) time.Duration // between groups
 	buf     []*job
-	last    time.Time // when the last group was answered
-	rows    int       // how many jobs it had
-	tending bool      // the committer will tend by itself
+	last    time.Time     // when the last group was answered
+	took    time.Duration // its commit
+	rows    int           // how many jobs it had
+	tending bool          // the committer will tend by itself
 }
 
 func newLane(d *DB) *Lane {
@@ -151,14 +152,24 @@ func (l *Lane) takeTurn(have int) (again time.Duration) {
 }
 
 // gather waits a little for more jobs to share the coming commit. It does so
-// only while commits follow each other within a millisecond, and only for as
+// only while commits follow each other within its patience, and only for as
 // many as are likely to come: those that the last commit answered and those
 // that came meanwhile. So who writes alone waits for nobody.
 func (l *Lane) gather() {
-	if time.Since(l.last) >= gatherTime {
+	if time.Since(l.last) >= l.patience() {
 		return
 	}
-	l.queue.await(min(l.rows, gatherRows, l.db.cfg.Group), gatherTime)
+	l.queue.await(min(l.rows, gatherRows, l.db.cfg.Group), l.patience())
+}
+
+// patience is how long gather waits. Nodes that share a PostgreSQL are in each
+// other's way, which shows in how long a commit takes, and the less so the
+// fewer their commits are.
+func (l *Lane) patience() time.Duration {
+	if l.db.engine == SQLite {
+		return gatherTime
+	}
+	return min(max(l.took, gatherTime), mostGatherTime)
 }
 
 // group commits jobs together and answers them.
@@ -175,10 +186,12 @@ func (l *Lane) group(jobs []*job) {
 			n++
 		}
 	}
+	start := time.Now()
 	if jobs = jobs[:n]; n > 0 {
 		l.attempt(l.ctx, jobs)
 	}
 	l.last, l.rows = time.Now(), n+l.queue.len()
+	l.took = l.last.Sub(start)
 	for _, j := range jobs {
 		close(j.done)
 	}

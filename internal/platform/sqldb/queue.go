@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// How a lane gathers: see await.
+// How a lane gathers: see gather and patience.
 const (
-	gatherRows = 16
-	gatherTime = time.Millisecond
+	gatherRows     = 16
+	gatherTime     = time.Millisecond
+	mostGatherTime = 5 * time.Millisecond
 )
 
 // The states of a job.
