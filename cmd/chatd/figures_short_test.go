@@ -43,6 +43,8 @@ const (
 
 	contentionTime = 3 * time.Second
 
+	removals = 6
+
 	churnCycles = 300
 
 	damages = 14

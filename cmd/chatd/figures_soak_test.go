@@ -39,6 +39,8 @@ const (
 
 	contentionTime = 5 * time.Minute
 
+	removals = 200
+
 	churnCycles = 20_000
 
 	damages = 60
