@@ -45,6 +45,8 @@ const (
 
 	removals = 6
 
+	pilesBeyond = 1000
+
 	churnCycles = 300
 
 	damages = 14

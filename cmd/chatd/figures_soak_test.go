@@ -41,6 +41,8 @@ const (
 
 	removals = 200
 
+	pilesBeyond = 10_000
+
 	churnCycles = 20_000
 
 	damages = 60
