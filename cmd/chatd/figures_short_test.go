@@ -47,6 +47,8 @@ const (
 
 	pilesBeyond = 1000
 
+	modelSteps = 700
+
 	churnCycles = 300
 
 	damages = 14

@@ -43,6 +43,8 @@ const (
 
 	pilesBeyond = 10_000
 
+	modelSteps = 20_000
+
 	churnCycles = 20_000
 
 	damages = 60
