@@ -49,6 +49,8 @@ const (
 
 	modelSteps = 700
 
+	raceRounds = 2
+
 	churnCycles = 300
 
 	damages = 14

@@ -45,6 +45,8 @@ const (
 
 	modelSteps = 20_000
 
+	raceRounds = 20
+
 	churnCycles = 20_000
 
 	damages = 60

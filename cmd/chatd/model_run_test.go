@@ -401,7 +401,7 @@ func TestRandomOperationsDoWhatTheModelSays(t *testing.T) {
 				r := &modelRun{T: t, p: p, rnd: rand.New(rand.NewPCG(seed, 1)), people: p.people(t, strings.ReplaceAll(name, " ", "-"), 5), done: map[string]int{}}
 				steps := modelSteps
 				if slices.Contains(args, "--mongo-url") {
-					steps = modelSteps / 4 // a step takes so much longer there
+					steps = modelSteps / 7 // a step takes so much longer there
 				}
 				t.Logf("seed %d, %d steps", seed, steps)
 				always := map[string]bool{}
