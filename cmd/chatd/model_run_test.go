@@ -166,6 +166,9 @@ func (r *modelRun) step() {
 		if want == "" && m.deleted {
 			want = "FAILED_PRECONDITION"
 		}
+		if want == "" && name == "pinMessage" && !m.pinned && room.pins() == 100 {
+			want = "FAILED_PRECONDITION"
+		}
 		if r.expect(name, who, room, r.ask(who, doc, in, nil), want) {
 			m.pinned = name == "pinMessage"
 		}

@@ -66,6 +66,15 @@ func (r *modelRoom) unread(who string) (n int) {
 	return n
 }
 
+func (r *modelRoom) pins() (n int) {
+	for _, m := range r.messages {
+		if m.pinned {
+			n++
+		}
+	}
+	return n
+}
+
 // replies are those in a thread that are not deleted; none when nobody ever
 // replied.
 func (r *modelRoom) replies(root *modelMessage) (n int, ever bool) {
