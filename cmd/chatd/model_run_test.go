@@ -126,7 +126,7 @@ func (r *modelRun) step() {
 	case n < 46:
 		text := fmt.Sprint("edited ", r.rnd.Uint32())
 		doc, in := to("editMessage", "text", text)
-		want := room.mayChange(who.id, m, m.sender == who.id)
+		want := room.mayChange(who.id, m.sender == who.id)
 		if want == "" && m.deleted {
 			want = "FAILED_PRECONDITION"
 		}
@@ -136,13 +136,13 @@ func (r *modelRun) step() {
 		}
 	case n < 51:
 		doc, in := to("deleteMessage")
-		if r.expect("delete", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, m, m.sender == who.id || room.rules(who.id))) {
+		if r.expect("delete", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, m.sender == who.id || room.rules(who.id))) {
 			m.delete()
 		}
 	case n < 63:
 		emoji := pick(r.rnd, someEmoji)
 		doc, in := to("addReaction", "emoji", emoji)
-		want := room.mayChange(who.id, m, true)
+		want := room.mayChange(who.id, true)
 		if want == "" && m.deleted {
 			want = "FAILED_PRECONDITION"
 		}
@@ -152,7 +152,7 @@ func (r *modelRun) step() {
 	case n < 68:
 		emoji := pick(r.rnd, someEmoji)
 		doc, in := to("removeReaction", "emoji", emoji)
-		want := room.mayChange(who.id, m, true)
+		want := room.mayChange(who.id, true)
 		if want == "" && m.deleted {
 			want = "FAILED_PRECONDITION"
 		}
@@ -162,7 +162,7 @@ func (r *modelRun) step() {
 	case n < 74:
 		name := pick(r.rnd, []string{"pinMessage", "unpinMessage"})
 		doc, in := to(name)
-		want := room.mayChange(who.id, m, true)
+		want := room.mayChange(who.id, true)
 		if want == "" && m.deleted {
 			want = "FAILED_PRECONDITION"
 		}
@@ -174,7 +174,7 @@ func (r *modelRun) step() {
 		}
 	case n < 81:
 		doc, in := of("markRead", "seq", m.seq)
-		if r.expect("markRead", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, m, true)) {
+		if r.expect("markRead", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, true)) {
 			room.read[who.id] = max(room.read[who.id], m.seq)
 		}
 	case n < 83:
@@ -182,14 +182,14 @@ func (r *modelRun) step() {
 			return
 		}
 		doc, in := of("markUnread", "seq", m.seq)
-		if r.expect("markUnread", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, m, true)) {
+		if r.expect("markUnread", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, true)) {
 			room.read[who.id] = m.seq - 1
 		}
 	case n < 89:
 		r.add(room, who, other)
 	case n < 91:
 		doc, in := of("removeMember", "userId", other.id)
-		want := room.mayChange(who.id, nil, room.role[who.id] == "OWNER" && room.role[other.id] != "OWNER" || room.role[who.id] == "ADMIN" && room.role[other.id] == "MEMBER")
+		want := room.mayChange(who.id, room.role[who.id] == "OWNER" && room.role[other.id] != "OWNER" || room.role[who.id] == "ADMIN" && room.role[other.id] == "MEMBER")
 		if !room.in(other.id) {
 			want = "NOT_FOUND"
 		}
@@ -201,13 +201,13 @@ func (r *modelRun) step() {
 			return // it would be archived
 		}
 		doc, in := of("leaveConversation")
-		if r.expect("leave", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, nil, true)) {
+		if r.expect("leave", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, true)) {
 			room.leave(who.id)
 		}
 	case n < 96:
 		role := pick(r.rnd, []string{"ADMIN", "MEMBER"})
 		doc, in := of("setMemberRole", "userId", other.id, "role", role)
-		want := room.mayChange(who.id, nil, room.role[who.id] == "OWNER" && who.id != other.id)
+		want := room.mayChange(who.id, room.role[who.id] == "OWNER" && who.id != other.id)
 		if !room.in(other.id) {
 			want = "NOT_FOUND"
 		}
@@ -216,7 +216,7 @@ func (r *modelRun) step() {
 		}
 	case n < 97:
 		doc, in := of("transferOwnership", "userId", other.id)
-		want := room.mayChange(who.id, nil, room.role[who.id] == "OWNER" && who.id != other.id)
+		want := room.mayChange(who.id, room.role[who.id] == "OWNER" && who.id != other.id)
 		if !room.in(other.id) {
 			want = "NOT_FOUND"
 		}
@@ -226,7 +226,7 @@ func (r *modelRun) step() {
 	default:
 		name := fmt.Sprint("room ", r.rnd.IntN(1000))
 		doc, in := of("updateGroup", "name", name)
-		if r.expect("rename", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, nil, room.rules(who.id))) {
+		if r.expect("rename", who, room, r.ask(who, doc, in, nil), room.mayChange(who.id, room.rules(who.id))) {
 			room.name = name
 		}
 	}
@@ -235,7 +235,7 @@ func (r *modelRun) step() {
 func (r *modelRun) add(room *modelRoom, who, other person) {
 	r.Helper()
 	got := r.ask(who, `mutation($i: AddMembersInput!) { addMembers(input: $i) { __typename } }`, vars("conversationId", room.id, "userIds", []string{other.id}), nil)
-	if !r.expect("add", who, room, got, room.mayChange(who.id, nil, true)) || room.in(other.id) {
+	if !r.expect("add", who, room, got, room.mayChange(who.id, true)) || room.in(other.id) {
 		return
 	}
 	room.members, room.role[other.id] = append(room.members, other.id), "MEMBER"
@@ -260,7 +260,7 @@ func (r *modelRun) send(room *modelRoom, who person, key, root string) {
 		text = first.original
 	}
 	in["text"] = text
-	want := room.mayChange(who.id, nil, true)
+	want := room.mayChange(who.id, true)
 	if root != "" {
 		in["threadRootId"] = root
 		if i := slices.IndexFunc(room.messages, func(m *modelMessage) bool { return m.id == root }); want == "" && room.messages[i].root != "" {

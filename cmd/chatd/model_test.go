@@ -89,8 +89,8 @@ func (r *modelRoom) replies(root *modelMessage) (n int, ever bool) {
 	return n, ever
 }
 
-// mayChange is the answer to who would change a message.
-func (r *modelRoom) mayChange(who string, m *modelMessage, allowed bool) string {
+// mayChange is the answer to who would do what some members may.
+func (r *modelRoom) mayChange(who string, allowed bool) string {
 	switch {
 	case !r.in(who):
 		return "NOT_FOUND"
