@@ -56,6 +56,7 @@ var owners = map[string][]string{
 	"github.com/compose-spec/compose-go":  {"tests"},
 	"go.yaml.in/yaml":                     {"tests"},
 	"github.com/Shopify/toxiproxy":        {"tests"},
+	"github.com/go-json-experiment/json":  {"platform/gqlx", "platform/wsgql"},
 	"github.com/tus/tusd":                 {"*http"},
 	"golang.org/x/exp/slog":               {"chat/chathttp"}, // of tusd's configuration
 	"github.com/gabriel-vasile/mimetype":  {"*blob"},
