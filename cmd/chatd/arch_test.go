@@ -46,6 +46,7 @@ var owners = map[string][]string{
 	"github.com/graph-gophers/graphql-go": {"platform/gqlx", "platform/wsgql", "*graph", "cmd"},
 	"github.com/vektah/gqlparser":         {"platform/gqlx"},
 	"github.com/golang-jwt/jwt":           {"auth"},
+	"github.com/pquerna/otp":              {"auth"},
 	"golang.org/x/crypto":                 {"auth", "platform/keys"},
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/prometheus/client_golang": {"platform", "cmd"},

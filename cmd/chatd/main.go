@@ -41,8 +41,11 @@ type grammar struct {
 	Backup      backupCmd      `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
 	Restore     restoreCmd     `cmd:"" help:"Make a data directory of a backup."`
 	MigrateData migrateDataCmd `cmd:"" help:"Copy the embedded store to PostgreSQL, and conversations to MongoDB; run it again when it was cut off."`
-	Version     struct{}       `cmd:"" help:"Print the version."`
-	Bench       benchCmd       `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Token       struct {
+		Create tokenCreateCmd `cmd:"" help:"Make a personal token of a user and print it: it is nowhere kept. The server may be running."`
+	} `cmd:"" help:"About personal tokens."`
+	Version struct{} `cmd:"" help:"Print the version."`
+	Bench   benchCmd `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -87,6 +90,8 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.Restore.Settings.then(ctx, p, k, out, g.Restore.run)
 	case "migrate-data":
 		return g.MigrateData.Settings.then(ctx, p, k, out, g.MigrateData.run)
+	case "token create":
+		return g.Token.Create.Settings.then(ctx, p, k, out, g.Token.Create.run)
 	case "version":
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err
