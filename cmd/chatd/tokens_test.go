@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // As RFC 6238 has it.
+	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"

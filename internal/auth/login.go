@@ -18,8 +18,8 @@ type LoginInput struct {
 	Totp     string // a code or a recovery code of the second factor; may be empty
 }
 
-// Login checks a password and begins a session. Unknown login, wrong password
-// and an account that may not be used are ErrBadCredentials and cost one hash
+// Login checks a password and begins a session. Unknown login, wrong password,
+// a bot and an account that may not be used are ErrBadCredentials and cost one hash
 // each. ErrTooMany when a budget of Rates is used up: then nothing was
 // checked. ErrBusy when too many sign in at once. Where the account has a second
 // factor, whoever has shown the password gets ErrTotpRequired without a code
@@ -52,7 +52,7 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
-	if !right || cred.State != Active {
+	if !right || cred.State != Active || cred.Role == principal.Bot {
 		return SignIn{}, ErrBadCredentials
 	}
 	by, err := s.prove(ctx, cred.ID, in.Totp)

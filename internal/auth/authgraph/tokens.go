@@ -80,7 +80,7 @@ type createPersonalTokenArgs struct {
 }
 
 // scopeNames are the scopes as the schema has them.
-var scopeNames = []struct { //nolint:gochecknoglobals // A table.
+var scopeNames = []struct {
 	name  string
 	scope principal.Scope
 }{{"READ", principal.ScopeRead}, {"WRITE", principal.ScopeWrite}, {"ADMIN", principal.ScopeAdmin}}

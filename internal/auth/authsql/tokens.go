@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	tokenColumns = `t.id, t.user_id, t.made_by, t.name, t.scopes, t.hash, t.created_at, t.expires_at, t.last_used_at`
+	tokenColumns = `t.id, t.user_id, t.made_by, t.name, t.scopes, t.hash, t.created_at, t.expires_at, t.last_used_at` //nolint:gosec // No credential.
 	notExpired   = `(t.expires_at = 0 OR t.expires_at > $2)`
 )
 

@@ -14,7 +14,7 @@ const Topic = "auth"
 const (
 	AccountRegisteredName = "auth.account_registered.v1"
 	SessionEndedName      = "auth.session_ended.v1"
-	TokenEndedName        = "auth.token_ended.v1"
+	TokenEndedName        = "auth.token_ended.v1" //nolint:gosec // No credential.
 
 	SecondFactorChangedName = "auth.second_factor_changed.v1"
 )
