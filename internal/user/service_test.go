@@ -16,8 +16,8 @@ import (
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/principal"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user"
 	"chatd/internal/user/usertest"
 )
