@@ -268,6 +268,9 @@ func TestARevokedTokenEndsWithItsSockets(t *testing.T) {
 		if used.ID != id || used.LastUsedAt == nil || time.Since(*used.LastUsedAt) > 10*time.Minute || used.ExpiresAt != nil || d.PersonalTokens[0].LastUsedAt != nil {
 			t.Errorf("%+v", d)
 		}
+		if r := p.ask(t, text[:len(text)-3], whoAmI, nil); r.status != 401 || !strings.Contains(r.body, "mistyped") {
+			t.Errorf("the half of a token: %v", r)
+		}
 		const revoke = `mutation($t: ID!) { revokePersonalToken(input: {tokenId: $t}) { ok } }`
 		if err := p.gql(t.Context(), bob.token, revoke, vars("t", id), nil); codeOf(err) != "NOT_FOUND" {
 			t.Errorf("by another: %v", err)

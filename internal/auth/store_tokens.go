@@ -88,7 +88,8 @@ type NewBot struct {
 // Tokens keeps personal tokens, and the bots that have nothing else.
 type Tokens interface {
 	// CreateToken stores a token. ErrTooManyTokens when its user has limit
-	// that have not expired by its CreatedAt; ErrNoAccount.
+	// that have not expired by its CreatedAt; ErrNoAccount when its user or who
+	// makes it is not there or not Active.
 	CreateToken(ctx context.Context, t PersonalToken, limit int) error
 	// Token returns a token that has not expired by now, and what its user
 	// may; ErrNoToken.

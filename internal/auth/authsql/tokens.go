@@ -33,8 +33,14 @@ func (s *Store) CreateToken(ctx context.Context, t auth.PersonalToken, limit int
 		if _, err := openJournal(ctx, tx); err != nil { // for its lock
 			return err
 		}
-		if err := accountThere(ctx, tx, t.User); err != nil {
-			return err
+		for _, id := range []ids.User{t.User, t.MadeBy} {
+			active, err := exists(ctx, tx, `SELECT 1 FROM auth_accounts WHERE id = $1 AND state = $2`, id, auth.Active)
+			if err == nil && !active {
+				err = auth.ErrNoAccount
+			}
+			if err != nil {
+				return err
+			}
 		}
 		var n int
 		err := tx.QueryRow(ctx, `SELECT count(*) FROM auth_tokens t WHERE t.user_id = $1 AND `+notExpired,

@@ -61,6 +61,9 @@ func tokensComeBack(t *testing.T, s Store) {
 	if err := s.CreateToken(t.Context(), personal(ids.New[ids.User](), a.ID, began), 10); !errors.Is(err, auth.ErrNoAccount) {
 		t.Fatal(err)
 	}
+	if err := s.CreateToken(t.Context(), personal(a.ID, ids.New[ids.User](), began), 10); !errors.Is(err, auth.ErrNoAccount) {
+		t.Fatal("made by nobody:", err)
+	}
 	var made atomic.Int64
 	var wg sync.WaitGroup
 	for range 30 {
