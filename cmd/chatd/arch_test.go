@@ -45,6 +45,7 @@ var owners = map[string][]string{
 	"github.com/coder/websocket":          {"platform/wsgql"},
 	"github.com/graph-gophers/graphql-go": {"platform/gqlx", "platform/wsgql", "*graph", "cmd"},
 	"github.com/vektah/gqlparser":         {"platform/gqlx"},
+	"github.com/go-json-experiment/json":  {"platform/gqlx", "platform/wsgql"},
 	"github.com/golang-jwt/jwt":           {"auth"},
 	"github.com/pquerna/otp":              {"auth"},
 	"golang.org/x/crypto":                 {"auth", "platform/keys"},

@@ -15,7 +15,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chatd/internal/auth"
 	"chatd/internal/platform/loadgen"
+	"chatd/internal/platform/principal"
 )
 
 func main() {
@@ -225,6 +227,43 @@ func (b *benchCmd) run(ctx context.Context, command string, out io.Writer) error
 	if !report.Good() {
 		return fmt.Errorf("bench: the server was not faithful: %d lost, %d doubled, %d reordered, %d failed",
 			report.Lost, report.Doubled, report.Reordered, report.Failed)
+	}
+	return nil
+}
+
+// tokenCreateCmd is the command line of `chatd token create`.
+type tokenCreateCmd struct {
+	User     string        `required:"" placeholder:"NAME" help:"Username of whom it speaks for."`
+	Scope    []string      `required:"" enum:"read,write,admin" placeholder:"SCOPE" help:"What it may be used for: read, write, admin; several with commas."`
+	Name     string        `default:"command line" help:"What it is called in lists."`
+	Lasts    time.Duration `placeholder:"DURATION" help:"How long it lasts, as 720h; for ever when nothing is said."`
+	Settings settings      `embed:""`
+}
+
+var errNoStoreYet = errors.New("the store is not of this version: run `chatd migrate`, or start the server once")
+
+// run makes a token and prints nothing but its text, so that it can be piped
+// to where it is to lie. The server may be running: it reads the token from
+// the store when it is first used.
+func (c *tokenCreateCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
+	scopes := map[string]principal.Scope{"read": principal.ScopeRead, "write": principal.ScopeWrite, "admin": principal.ScopeAdmin}
+	n := auth.NewToken{Name: c.Name}
+	for _, name := range c.Scope {
+		n.Scopes |= scopes[name]
+	}
+	if c.Lasts != 0 {
+		n.ExpiresAt = time.Now().Add(c.Lasts)
+	}
+	err := withAccounts(ctx, cfg, func(accounts *auth.Service) error {
+		_, text, err := accounts.CreateTokenFor(ctx, c.User, n)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("token create: %w", oneLine{err})
 	}
 	return nil
 }
