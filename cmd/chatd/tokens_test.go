@@ -289,6 +289,37 @@ func TestARevokedTokenEndsWithItsSockets(t *testing.T) {
 	})
 }
 
+// A token with an end takes its sockets along; one that ends beyond all
+// calendars does not trouble them.
+func TestATokenEndsWhenItSays(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, unlimited...)
+	ada := p.register(t, "ada")
+	until := func(at string) string {
+		t.Helper()
+		var d madeToken
+		if err := p.gql(t.Context(), ada.token, `mutation($e: Time) { createPersonalToken(input: {name: "x", scopes: [READ], expiresAt: $e}) { token } }`,
+			vars("e", at), &d); err != nil {
+			t.Fatal(err)
+		}
+		return d.CreatePersonalToken.Token
+	}
+	far := until("9999-12-31T23:59:59Z")
+	socket := p.dial(t, person{token: far})
+	soon := until(time.Now().Add(2 * time.Second).UTC().Format(time.RFC3339Nano))
+	short := p.dial(t, person{token: soon})
+	closesWith(t, short, 4403, 4*time.Second+slack)
+	p.mustBeNoToken(t, "a token that has ended", soon)
+	barrier(t, socket)
+	if r := p.ask(t, far, whoAmI, nil); !strings.Contains(r.body, ada.id) {
+		t.Errorf("%v", r)
+	}
+	if err := p.gql(t.Context(), ada.token, `mutation { createPersonalToken(input: {name: "x", scopes: [READ], expiresAt: "2020-01-01T00:00:00Z"}) { token } }`,
+		nil, nil); codeOf(err) != "BAD_USER_INPUT" {
+		t.Errorf("in the past: %v", err)
+	}
+}
+
 func TestABotWritesByATokenOfItsOwner(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, args []string) {
