@@ -195,7 +195,7 @@ func (c *crowd) createSessionBy(b *testing.B, i int) error {
 func (c *crowd) createToken(b *testing.B, i int) error {
 	t := personal(c.one(i).ID, c.one(i).ID, began)
 	c.tokens = append(c.tokens, t.ID)
-	return c.Store.CreateToken(b.Context(), t, 1_000_000)
+	return c.CreateToken(b.Context(), t, 1_000_000)
 }
 
 func (c *crowd) token(b *testing.B, i int) error {
