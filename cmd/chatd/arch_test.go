@@ -45,7 +45,9 @@ var owners = map[string][]string{
 	"github.com/coder/websocket":          {"platform/wsgql"},
 	"github.com/graph-gophers/graphql-go": {"platform/gqlx", "platform/wsgql", "*graph", "cmd"},
 	"github.com/vektah/gqlparser":         {"platform/gqlx"},
+	"github.com/go-json-experiment/json":  {"platform/gqlx", "platform/wsgql"},
 	"github.com/golang-jwt/jwt":           {"auth"},
+	"github.com/pquerna/otp":              {"auth"},
 	"golang.org/x/crypto":                 {"auth", "platform/keys"},
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/prometheus/client_golang": {"platform", "cmd"},
@@ -56,7 +58,6 @@ var owners = map[string][]string{
 	"github.com/compose-spec/compose-go":  {"tests"},
 	"go.yaml.in/yaml":                     {"tests"},
 	"github.com/Shopify/toxiproxy":        {"tests"},
-	"github.com/go-json-experiment/json":  {"platform/gqlx", "platform/wsgql"},
 	"github.com/tus/tusd":                 {"*http"},
 	"golang.org/x/exp/slog":               {"chat/chathttp"}, // of tusd's configuration
 	"github.com/gabriel-vasile/mimetype":  {"*blob"},

@@ -45,7 +45,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites, g.loadReports, g.loadAttachments,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadTokens, g.loadInvites, g.loadReports, g.loadAttachments,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -64,6 +64,7 @@ type wanted struct {
 	conversations []ids.Conversation
 	messages      []ids.Message
 	sessions      []ids.Session
+	tokens        []ids.PersonalToken
 	invites       []ids.GroupInvite
 	reports       []ids.Report
 	attachments   []ids.Attachment
@@ -79,6 +80,8 @@ func (w *wanted) add(id string) {
 		w.messages = append(w.messages, v)
 	} else if v, ok := ids.ParseSession(id); ok {
 		w.sessions = append(w.sessions, v)
+	} else if v, ok := ids.ParsePersonalToken(id); ok {
+		w.tokens = append(w.tokens, v)
 	} else if v, ok := ids.ParseGroupInvite(id); ok {
 		w.invites = append(w.invites, v)
 	} else if v, ok := ids.ParseReport(id); ok {
@@ -159,6 +162,20 @@ func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) 
 	return nil
 }
 
+// loadTokens reads one by one: nobody has a use for many.
+func (g *graph) loadTokens(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.tokens {
+		t, err := g.accounts.PersonalToken(ctx, id)
+		switch {
+		case err == nil:
+			found(t)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
+	return nil
+}
+
 // loadInvites reads one by one: nobody has a use for many.
 func (g *graph) loadInvites(ctx context.Context, w wanted, found func(object)) error {
 	for _, id := range w.invites {
@@ -197,6 +214,11 @@ func (n *Node) ToGroupInvite() (*chatgraph.GroupInvite, bool) {
 
 // ToSession tells whether it is a session.
 func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }
+
+// ToPersonalToken tells whether it is a personal token.
+func (n *Node) ToPersonalToken() (*authgraph.PersonalToken, bool) {
+	return is[*authgraph.PersonalToken](n.object)
+}
 
 // ToReport tells whether it is a report.
 func (n *Node) ToReport() (*chatgraph.Report, bool) { return is[*chatgraph.Report](n.object) }

@@ -89,7 +89,9 @@ type Sessions interface {
 	// that has expired.
 	ChangeSession(ctx context.Context, id ids.Session, now time.Time, change func(s *Session, a Account) error) error
 	// EndSessions ends sessions of user, with an event SessionEnded each in
-	// the same commit, and returns those that it ended: none is no error.
+	// the same commit, and returns those that it ended: none is no error. When
+	// all end with the reason StateLocked, so do the personal tokens that speak
+	// for the user or that he made, which are returned by their Handles.
 	EndSessions(ctx context.Context, user ids.User, w Which) ([]ids.Session, error)
 	// PurgeSessions forgets up to limit sessions that expired before now, and
 	// networks last seen before networksBefore, and returns how many.

@@ -50,7 +50,9 @@ type loginArgs struct {
 
 // Login resolves Mutation.login.
 func (m *Mutation) Login(ctx context.Context, args loginArgs) (*AuthPayload, error) {
-	return m.payload(m.service.Login(ctx, auth.LoginInput{Login: args.Input.Login, Password: args.Input.Password}))
+	return m.payload(m.service.Login(ctx, auth.LoginInput{
+		Login: args.Input.Login, Password: args.Input.Password, Totp: orEmpty(args.Input.Totp),
+	}))
 }
 
 type refreshTokenArgs struct{ Input struct{ RefreshToken string } }

@@ -30,6 +30,14 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"only the owner's sessions end, and are told": endSessions,
 		"the log is dense and in order":               logInOrder,
 		"signing keys are added once":                 signingKeys,
+
+		"a second factor is in force from its confirmation on": totpTurnsOn,
+		"a proof is spent once, with its session":              proofsAreSpentOnce,
+		"a second factor goes with a proof":                    totpTurnsOff,
+		"tokens come back, expire and are counted":             tokensComeBack,
+		"tokens end one by one, and with their user":           tokensEnd,
+		"the last use of a token is kept":                      tokensUsed,
+		"a bot has an owner and no password":                   botsHaveOwners,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
