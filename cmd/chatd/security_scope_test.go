@@ -123,7 +123,7 @@ const whoIs = `{ viewer { user { id username displayName bio statusText statusEm
 func TestEveryMutationActsAsItsCallerAlone(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t, unlimited...)
-	p.register(t, "root")
+	root := p.register(t, "root")
 	all := p.people(t, "user", 2)
 	ada, cyd := all[0], all[1]
 	room := p.group(t, ada)
@@ -159,7 +159,11 @@ func TestEveryMutationActsAsItsCallerAlone(t *testing.T) {
 			tried++
 			v := op.variables(value(op), nil, nil)
 			v["input"].(map[string]any)[name] = forged
-			if r := p.ask(t, cyd.token, op.doc, v); r.code() != "BAD_USER_INPUT" || !strings.Contains(r.body, name) {
+			r := p.ask(t, cyd.token, op.doc, v)
+			if r.code() == "FORBIDDEN" { // what is for administrators is refused to others unread
+				r = p.ask(t, root.token, op.doc, v)
+			}
+			if r.code() != "BAD_USER_INPUT" || !strings.Contains(r.body, name) {
 				t.Errorf("%s with %s: %v", op.field, name, r)
 			}
 		}
