@@ -13,6 +13,7 @@ var (
 	ErrBadDisplayName = errs.New(errs.BadInput, "auth.bad_display_name", "A display name has 1 to 64 characters on one line.", errs.Field("displayName"))
 	ErrBadPassword    = errs.New(errs.BadInput, "auth.bad_password", "A password has 10 to 128 characters.", errs.Field("password"))
 	ErrCommonPassword = errs.New(errs.BadInput, "auth.common_password", "This password is too easy to guess. Choose another.", errs.Field("password"))
+	ErrWrongPassword  = errs.New(errs.BadInput, "auth.wrong_password", "This is not the current password.", errs.Field("currentPassword"))
 	ErrBadSetupToken  = errs.New(errs.BadInput, "auth.bad_setup_token", "The setup token is not valid or has been used.", errs.Field("setupToken"))
 
 	ErrUsernameTaken = errs.New(errs.Conflict, "auth.username_taken", "This username is taken.", errs.Field("username"))

@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chatd/internal/platform/errs"
+	"chatd/internal/platform/principal"
+)
+
+// ChangePasswordInput is a password and what is to take its place.
+type ChangePasswordInput struct {
+	Current string
+	Next    string // 10 to 128 code points, not a common one
+}
+
+// ChangePassword gives the caller another password and ends all his sessions
+// but this one; when it returns, their tokens are refused on this node and
+// their sockets told. A session alone is not enough: the current password is
+// asked for, with a budget of the account's own, so that whoever holds a
+// stolen session cannot guess it. ErrWrongPassword, ErrBadPassword and
+// ErrCommonPassword (of newPassword), ErrTooMany, ErrBusy.
+func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in ChangePasswordInput) error {
+	account, err := s.deps.Accounts.Account(ctx, p.User)
+	if err != nil {
+		return fmt.Errorf("change a password: %w", err)
+	}
+	if err := checkPassword(in.Next, account.Username, account.Email); err != nil {
+		return errs.Of(err).With(errs.Field("newPassword"))
+	}
+	if err := s.take(ctx, "auth/password/"+p.User.String(), s.cfg.Rates.Account); err != nil {
+		return err
+	}
+	if !passwordFits(in.Current) {
+		return ErrWrongPassword
+	}
+	cred, err := s.deps.Accounts.CredentialByUsername(ctx, account.Username)
+	if err != nil {
+		return fmt.Errorf("change a password: %w", err)
+	}
+	right, err := s.hasher.verify(ctx, cred.PasswordHash, in.Current)
+	if err != nil {
+		return fmt.Errorf("change a password: %w", err)
+	}
+	if !right || cred.State != Active {
+		return ErrWrongPassword
+	}
+	next, err := s.hasher.hash(ctx, in.Next)
+	if err != nil {
+		return fmt.Errorf("change a password: %w", err)
+	}
+	gone, err := s.deps.Accounts.ChangePassword(ctx, PasswordChange{
+		User: p.User, Old: cred.PasswordHash, Next: next, Keep: p.Session, At: s.now(),
+	})
+	if errors.Is(err, ErrWrongPassword) {
+		return ErrWrongPassword
+	}
+	if err != nil {
+		return fmt.Errorf("change a password: %w", err)
+	}
+	s.ended(gone)
+	return nil
+}
