@@ -62,6 +62,9 @@ var owners = map[string][]string{
 	"golang.org/x/exp/slog":               {"chat/chathttp"}, // of tusd's configuration
 	"github.com/gabriel-vasile/mimetype":  {"*blob"},
 	"golang.org/x/image":                  {"*blob"},
+	"github.com/wneessen/go-mail":         {"platform/mail"},
+	"github.com/emersion/go-smtp":         {"tests"},
+	"github.com/emersion/go-sasl":         {"tests"},
 	"github.com/rs/zerolog":               {"any"},
 	"github.com/hashicorp/golang-lru":     {"any"},
 	"golang.org/x/sync":                   {"any"},

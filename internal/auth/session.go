@@ -47,4 +47,6 @@ const (
 	Crowded     Reason = "CROWDED_OUT"           // too many sessions; it was the one unused longest
 	StateLocked Reason = "SUSPENDED"             // the account may not be used
 	FactorMoved Reason = "SECOND_FACTOR_CHANGED" // a second factor was set up or disabled from another session
+	// PasswordChanged ends all sessions but the one that changed it.
+	PasswordChanged Reason = "PASSWORD_CHANGED"
 )

@@ -155,29 +155,29 @@ func (s *Service) SecondFactor(ctx context.Context, p principal.Principal, of id
 
 // ownPassword checks the caller's password again, before what a stolen session
 // must not do. ErrWrongPassword, ErrTooMany.
-func (s *Service) ownPassword(ctx context.Context, p principal.Principal, password string) (Account, error) {
+func (s *Service) ownPassword(ctx context.Context, p principal.Principal, password string) (Credential, error) {
 	if err := s.take(ctx, "auth/password/"+p.User.String(), s.cfg.Rates.Password); err != nil {
-		return Account{}, err
+		return Credential{}, err
 	}
 	if !passwordFits(password) {
-		return Account{}, ErrWrongPassword
+		return Credential{}, ErrWrongPassword
 	}
 	account, err := s.deps.Accounts.Account(ctx, p.User)
 	if err != nil {
-		return Account{}, fmt.Errorf("check the password again: %w", err)
+		return Credential{}, fmt.Errorf("check the password again: %w", err)
 	}
 	cred, err := s.deps.Accounts.CredentialByUsername(ctx, account.Username)
 	if err != nil {
-		return Account{}, fmt.Errorf("check the password again: %w", err)
+		return Credential{}, fmt.Errorf("check the password again: %w", err)
 	}
 	right, err := s.hasher.verify(ctx, cred.PasswordHash, password)
 	if err != nil {
-		return Account{}, fmt.Errorf("check the password again: %w", err)
+		return Credential{}, fmt.Errorf("check the password again: %w", err)
 	}
-	if !right || cred.ID != p.User {
-		return Account{}, ErrWrongPassword
+	if !right || cred.ID != p.User || cred.State != Active {
+		return Credential{}, ErrWrongPassword
 	}
-	return account, nil
+	return cred, nil
 }
 
 // prove makes of a given code what is to be spent; nothing, when none is given

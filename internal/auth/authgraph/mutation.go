@@ -117,6 +117,21 @@ func (m *Mutation) RevokeSession(ctx context.Context, args revokeSessionArgs) (*
 	return done(m.service.RevokeSession(ctx, viewer, id))
 }
 
+type changePasswordArgs struct {
+	Input struct{ CurrentPassword, NewPassword string }
+}
+
+// ChangePassword resolves Mutation.changePassword.
+func (m *Mutation) ChangePassword(ctx context.Context, args changePasswordArgs) (*Done, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(m.service.ChangePassword(ctx, viewer, auth.ChangePasswordInput{
+		Current: args.Input.CurrentPassword, Next: args.Input.NewPassword,
+	}))
+}
+
 type renewConnectionArgs struct{ Input struct{ AccessToken string } }
 
 // RenewConnection resolves Mutation.renewConnection.

@@ -22,6 +22,7 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"of many at once one is the administrator":    oneAdministrator,
 		"of many with one name one gets it":           oneWinner,
 		"passwords are replaced only when expected":   replacePassword,
+		"of many that change a password one does":     oneChanges,
 		"networks are known since the last sign-in":   networks,
 		"sessions come back and expire":               sessionsExpire,
 		"the session unused longest is crowded out":   crowdedOut,

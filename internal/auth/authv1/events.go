@@ -33,8 +33,8 @@ type AccountRegistered struct {
 type SessionEnded struct {
 	SessionID ids.Session `json:"sessionId"`
 	UserID    ids.User    `json:"userId"`
-	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT, SUSPENDED or
-	// SECOND_FACTOR_CHANGED; there may be more.
+	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT,
+	// PASSWORD_CHANGED, SECOND_FACTOR_CHANGED or SUSPENDED; there may be more.
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
