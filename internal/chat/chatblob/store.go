@@ -146,6 +146,12 @@ func (s *Store) takeIn(ctx context.Context, f chat.File, from string) (chat.File
 		}
 	} else {
 		f.Size = info.Size()
+		switch err := blank(from, f.ContentType); {
+		case errors.Is(err, errDamaged):
+			return f, chat.ErrFileDamaged
+		case err != nil:
+			return f, err
+		}
 		if err := src.Sync(); err != nil {
 			return f, err
 		}
