@@ -70,8 +70,20 @@ func (s *Store) Incoming() string { return filepath.Join(s.dir, incoming) }
 const thumbnailSuffix = ".thumbnail"
 
 func (s *Store) path(id ids.Attachment) string {
+	return filepath.Join(s.dir, filepath.FromSlash(nameOf(id)))
+}
+
+func nameOf(id ids.Attachment) string {
 	name := id.String()
-	return filepath.Join(s.dir, name[len(name)-2:], name)
+	return name[len(name)-2:] + "/" + name
+}
+
+// Names are those of a complete file's parts under the directory, with slashes.
+func Names(a chat.Attachment) []string {
+	if !a.Thumbnail {
+		return []string{nameOf(a.ID)}
+	}
+	return []string{nameOf(a.ID), nameOf(a.ID) + thumbnailSuffix}
 }
 
 // Open opens a file that was taken in, or its thumbnail; chat.ErrNoFile when
