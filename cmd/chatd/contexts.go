@@ -47,7 +47,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Chosen: func(u ids.User) { c.present.Reread(u) },
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
-		Accounts: s.auth, Sessions: s.auth, Keys: s.auth, Changes: s.auth,
+		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
 		Factors: s.auth, Tokens: s.auth,
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
@@ -195,7 +195,7 @@ func withAccounts(ctx context.Context, cfg Config, f func(*auth.Service) error) 
 	}
 	store := authsql.New(db)
 	return f(auth.New(auth.Deps{ // without profiles: it makes no accounts
-		Accounts: store, Sessions: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
 		Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}, auth.Config{Env: auth.Env(cfg.Env), Issuer: cfg.Network.PublicURL}))
 }

@@ -42,7 +42,7 @@ func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in 
 	}
 	gone, err := s.deps.Accounts.ChangePassword(ctx, PasswordChange{
 		User: p.User, Old: cred.PasswordHash, Next: next, Keep: p.Session, At: s.now(),
-	})
+	}, s.act(ctx, ActPasswordChange, p.User, p.User).of(p.Session))
 	if errors.Is(err, ErrWrongPassword) { // another change came before this one
 		return ErrWrongPassword.With(errs.Field("currentPassword"))
 	}

@@ -23,6 +23,18 @@ var (
 	ErrNotASocket         = errs.New(errs.Precondition, "auth.not_a_socket", "There is no connection to renew: send this over the WebSocket.", errs.Reason("NOT_A_SOCKET"))
 	ErrOtherSession       = errs.New(errs.BadInput, "auth.other_session", "The access token is of another session.", errs.Field("accessToken"))
 
+	ErrNotAdmin     = errs.New(errs.Forbidden, "auth.not_admin", "Only the server's administrators may.")
+	ErrOneself      = errs.New(errs.Precondition, "auth.oneself", "Nobody does this to himself.", errs.Reason("ONESELF"))
+	ErrLastAdmin    = errs.New(errs.Precondition, "auth.last_admin", "The server would have no administrator left.", errs.Reason("LAST_ADMIN"))
+	ErrBotRole      = errs.New(errs.Precondition, "auth.bot_role", "A bot stays a bot, and nobody else becomes one: make it by createBot.", errs.Reason("BOT"))
+	ErrBadReason    = errs.New(errs.BadInput, "auth.bad_reason", "A reason has at most 500 characters on one line.", errs.Field("reason"))
+	ErrBadInvite    = errs.New(errs.BadInput, "auth.bad_invite", "The invitation is not valid, or no longer.", errs.Field("inviteCode"))
+	ErrInviteExpiry = errs.New(errs.BadInput, "auth.invite_expiry", "An invitation ends in the future, within a year.", errs.Field("expiresAt"))
+	ErrInviteUses   = errs.New(errs.BadInput, "auth.invite_uses", "An invitation is for 1 to 100,000 accounts, and for one when it is for an address.", errs.Field("maxUses"))
+	ErrInviteRole   = errs.New(errs.BadInput, "auth.invite_role", "An invitation is for members or guests.", errs.Field("role"))
+	ErrNoInvite     = errs.New(errs.NotFound, "auth.no_invite", "No such invitation.")
+	ErrNoAct        = errs.New(errs.NotFound, "auth.no_act", "No such entry.")
+
 	ErrNoSession   = errs.New(errs.NotFound, "auth.no_session", "No such session.")
 	ErrNoAccount   = errs.New(errs.NotFound, "auth.no_account", "No such account.")
 	ErrTooMany     = errs.New(errs.RateLimited, "auth.too_many_tries", "Too many tries. Try again later.")

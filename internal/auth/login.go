@@ -53,20 +53,36 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
 	if !right || cred.State != Active || cred.Role == principal.Bot {
+		s.failed(ctx, cred, whyNot(right))
 		return SignIn{}, ErrBadCredentials
 	}
 	by, err := s.prove(ctx, cred.ID, in.Totp)
+	if errors.Is(err, ErrBadTotp) {
+		s.failed(ctx, cred, "SECOND_FACTOR")
+	}
 	if err != nil {
 		return SignIn{}, err
 	}
 	s.rehash(ctx, cred, in.Password)
 	session, token := s.newSession(cred.ID, client, now)
-	crowded, err := s.deps.Factors.CreateSessionBy(ctx, session, network, s.cfg.SessionLimit, by)
+	crowded, err := s.deps.Factors.CreateSessionBy(ctx, session, network, s.cfg.SessionLimit, by,
+		s.act(ctx, ActSignedIn, cred.ID, cred.ID).of(session.ID))
+	if errors.Is(err, ErrNoAccount) { // suspended since
+		return SignIn{}, ErrBadCredentials
+	}
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
 	s.ended(crowded)
 	return s.signIn(cred.Account, session, token, now)
+}
+
+// whyNot tells the audit log why a sign-in failed.
+func whyNot(right bool) string {
+	if right {
+		return "SUSPENDED"
+	}
+	return "PASSWORD"
 }
 
 // finder returns what a login is known by, in one form for all its spellings,

@@ -33,22 +33,25 @@ type Registration string
 // The ways of registration.
 const (
 	Open   Registration = "open"
-	Invite Registration = "invite" // by invitation, which there is no way to give yet
+	Invite Registration = "invite" // whoever has the code of an invitation
 	Closed Registration = "closed"
 )
 
 // Deps is what a Service needs; all of it.
 type Deps struct {
-	Accounts Accounts
-	Sessions Sessions
-	Keys     Keys
-	Changes  Changes
-	Factors  Factors
-	Tokens   Tokens
-	Profiles Profiles
-	Ring     *keys.Ring
-	Limiter  limit.Checker
-	Log      zerolog.Logger
+	Accounts  Accounts
+	Standings Standings
+	Sessions  Sessions
+	Invites   Invites
+	Audit     Audit
+	Keys      Keys
+	Changes   Changes
+	Factors   Factors
+	Tokens    Tokens
+	Profiles  Profiles
+	Ring      *keys.Ring
+	Limiter   limit.Checker
+	Log       zerolog.Logger
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -73,6 +76,7 @@ type Config struct {
 	HashSlots    int           // hashes at once: half of the processors
 	HashQueue    int           // sign-ins that wait for a slot: 256; further ones get ErrBusy
 	Rates        Rates         // see Rates
+	AuditLife    time.Duration // entries of the audit log are kept: for ever
 	Now          func() time.Time
 }
 
@@ -120,6 +124,7 @@ type Service struct {
 	verified *cache
 	revoked  revocations
 	uses     uses
+	failures chan Act // sign-ins that failed and are not stored yet
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -138,6 +143,7 @@ func New(deps Deps, cfg Config) *Service {
 		recovery: deps.Ring.Derive("auth/recovery"),
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
+		failures: make(chan Act, failQueue),
 		signers: &signers{
 			store: deps.Keys, ring: deps.Ring, every: cfg.KeyEvery, keep: cfg.AccessTTL + clockSkew,
 		},
@@ -174,9 +180,12 @@ func (s *Service) Start(ctx context.Context) error {
 	return s.catchUp(ctx)
 }
 
-// Run reads revocations, renews signing keys, stores when personal tokens were
-// used and forgets what has expired, until ctx ends. It returns ctx's error.
+// Run reads revocations and changes of roles, renews signing keys, stores
+// failed sign-ins and when personal tokens were used, and forgets what has expired, until ctx ends. It returns ctx's error.
 func (s *Service) Run(ctx context.Context) error {
+	var failures sync.WaitGroup
+	defer failures.Wait()
+	failures.Go(func() { s.keepFailures(ctx) })
 	poll := time.NewTicker(s.cfg.PollEvery)
 	defer poll.Stop()
 	tidy := time.NewTicker(tidyEvery)
@@ -228,24 +237,27 @@ func (s *Service) tidy(ctx context.Context) error {
 	if err := s.signers.rotate(ctx, now); err != nil {
 		return err
 	}
-	for {
-		n, err := s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
-		if err != nil {
-			return fmt.Errorf("forget what has expired: %w", err)
-		}
-		if n < tidyBatch {
-			break
+	old := []func() (int, error){
+		func() (int, error) {
+			return s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
+		},
+		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
+		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
+	}
+	if s.cfg.AuditLife > 0 {
+		old = append(old, func() (int, error) {
+			return s.deps.Audit.PurgeAudit(ctx, now.Add(-s.cfg.AuditLife), tidyBatch)
+		})
+	}
+	for _, purge := range old {
+		for n := tidyBatch; n >= tidyBatch; {
+			var err error
+			if n, err = purge(); err != nil {
+				return fmt.Errorf("forget what has expired: %w", err)
+			}
 		}
 	}
-	for {
-		n, err := s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch)
-		if err != nil {
-			return fmt.Errorf("forget tokens that have expired: %w", err)
-		}
-		if n < tidyBatch {
-			return nil
-		}
-	}
+	return nil
 }
 
 // now is the time as stores keep it.

@@ -92,7 +92,8 @@ func (s *Service) ConfirmTotp(ctx context.Context, p principal.Principal, code s
 		codes[i] = recoveryText(random(recoveryBytes))
 		hashes[i], _ = s.recoveryHash(p.User, codes[i])
 	}
-	gone, err := s.deps.Factors.ConfirmTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: now}, t.Sealed, step, hashes)
+	gone, err := s.deps.Factors.ConfirmTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: now}, t.Sealed, step, hashes,
+		s.act(ctx, ActFactorOn, p.User, p.User).of(p.Session))
 	if err != nil {
 		return nil, fmt.Errorf("confirm a second factor: %w", err)
 	}
@@ -116,7 +117,8 @@ func (s *Service) DisableTotp(ctx context.Context, p principal.Principal, passwo
 	}
 	if err == nil {
 		var gone []ids.Session
-		gone, err = s.deps.Factors.DisableTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: s.now()}, by)
+		gone, err = s.deps.Factors.DisableTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: s.now()}, by,
+			s.act(ctx, ActFactorOff, p.User, p.User).of(p.Session))
 		s.ended(gone)
 	}
 	if errors.Is(err, ErrBadTotp) {

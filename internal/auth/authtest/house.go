@@ -22,7 +22,10 @@ import (
 // Store is one value that is all of auth's storage.
 type Store interface {
 	auth.Accounts
+	auth.Standings
 	auth.Sessions
+	auth.Invites
+	auth.Audit
 	auth.Keys
 	auth.Changes
 	auth.Factors
@@ -106,7 +109,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Sessions: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}
