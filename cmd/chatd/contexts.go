@@ -44,7 +44,8 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
-		Chosen: func(u ids.User) { c.present.Reread(u) },
+		Chosen:  func(u ids.User) { c.present.Reread(u) },
+		Company: company{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
@@ -74,6 +75,13 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 // parts are the contexts as the GraphQL face knows them.
 func (c *contexts) parts() parts {
 	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links}
+}
+
+// company is user's view of chat, which is made after it.
+type company struct{ c *contexts }
+
+func (y company) Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error) {
+	return y.c.chat.Together(ctx, user, of)
 }
 
 // profiles is auth's view of user: registering makes a profile at once.

@@ -27,5 +27,9 @@ func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, 
 	})
 }
 
+// reconnect closes the sockets of users whose role has changed, so that they
+// come back with it.
+func (a *app) reconnect(users []ids.User) { a.sockets.Reconnect(users...) }
+
 // endSessions closes the sockets of sessions that have ended.
 func (a *app) endSessions(sessions []ids.Session) { a.sockets.EndSessions(sessions...) }

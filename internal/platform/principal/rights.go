@@ -15,8 +15,8 @@ const (
 	MakeGroups
 	// FindChannels: list the public channels, and join them by oneself.
 	FindChannels
-	// BringPeople: add members to groups and channels, and make, see and revoke
-	// invitations into them.
+	// BringPeople: add members to groups and channels, and make invitations
+	// into them.
 	BringPeople
 	// FindPeople: look up, search for and write to people with whom one is in
 	// no conversation.

@@ -29,6 +29,9 @@ func (q *Query) User(ctx context.Context, args struct{ ID graphql.ID }) (*User, 
 	if !ok {
 		return nil, user.ErrNoUser
 	}
+	if err := q.users.near(ctx, id); err != nil {
+		return nil, err
+	}
 	return q.users.One(ctx, id)
 }
 
@@ -36,6 +39,9 @@ func (q *Query) User(ctx context.Context, args struct{ ID graphql.ID }) (*User, 
 func (q *Query) UserByUsername(ctx context.Context, args struct{ Username string }) (*User, error) {
 	p, err := q.service.ByUsername(ctx, args.Username)
 	if err != nil {
+		return nil, err
+	}
+	if err := q.users.near(ctx, p.ID); err != nil {
 		return nil, err
 	}
 	return q.users.node(p), nil
@@ -49,6 +55,9 @@ func (q *Query) Users(ctx context.Context, args struct{ IDs []graphql.ID }) ([]*
 	of := make([]ids.User, len(args.IDs)) // an id of no user stays zero, which names nobody
 	for i, id := range args.IDs {
 		of[i], _ = ids.ParseUser(string(id))
+	}
+	if err := q.users.NearOnly(ctx, of); err != nil {
+		return nil, err
 	}
 	return q.users.Many(ctx, of)
 }
@@ -65,7 +74,7 @@ func (q *Query) SearchUsers(ctx context.Context, args searchArgs) (*UserConnecti
 	if !ok {
 		return nil, errs.ErrUnauthenticated
 	}
-	found, err := q.service.Search(ctx, viewer.User, args.Query, page.Args{First: args.First, After: args.After})
+	found, err := q.service.Search(ctx, viewer, args.Query, page.Args{First: args.First, After: args.After})
 	if err != nil {
 		return nil, err
 	}
