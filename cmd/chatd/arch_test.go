@@ -70,6 +70,7 @@ var owners = map[string][]string{
 	"golang.org/x/sync":                   {"any"},
 	"golang.org/x/text":                   {"any"},
 	"golang.org/x/sys":                    {"platform"},
+	"golang.org/x/term":                   {"cmd"},
 	"testing":                             {"tests"},
 	"testing/synctest":                    {"tests"},
 	"net/http/httptest":                   {"tests"},
