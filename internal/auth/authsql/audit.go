@@ -35,7 +35,7 @@ func (s *Store) Record(ctx context.Context, acts []auth.Act, since time.Time, li
 		for _, a := range acts {
 			var n int
 			err := tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM auth_audit
-				WHERE target_id = $1 AND action = $2 AND at >= $3 LIMIT $4) AS some`, a.Target, string(a.Action), micros(since), limit).Scan(&n)
+				WHERE target_id = $1 AND action = $2 AND at >= $3 LIMIT $4) AS kept`, a.Target, string(a.Action), micros(since), limit).Scan(&n)
 			if err != nil {
 				return err
 			}
