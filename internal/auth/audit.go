@@ -140,8 +140,6 @@ func (s *Service) keepFailures(ctx context.Context) {
 		case first := <-s.failures:
 			s.storeFailures(ctx, first)
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
-			defer cancel()
 			select {
 			case first := <-s.failures:
 				s.storeFailures(ctx, first)
@@ -152,8 +150,10 @@ func (s *Service) keepFailures(ctx context.Context) {
 	}
 }
 
-// storeFailures stores one and all that wait behind it.
+// storeFailures stores one and all that wait behind it, also when ctx has ended.
 func (s *Service) storeFailures(ctx context.Context, first Act) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
 	acts := []Act{first}
 	for more := true; more && len(acts) <= failQueue; {
 		select {

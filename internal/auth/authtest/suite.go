@@ -30,6 +30,11 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"a failed change changes nothing":             failedChange,
 		"only the owner's sessions end, and are told": endSessions,
 		"the log is dense and in order":               logInOrder,
+		"roles change, and who may not is refused":    rolesChange,
+		"suspensions end sessions and let none begin": suspensions,
+		"of many administrators one stays":            oneStays,
+		"invitations let in as many as they say":      invitations,
+		"entries of the audit log are kept and paged": auditIsKept,
 		"signing keys are added once":                 signingKeys,
 
 		"a second factor is in force from its confirmation on": totpTurnsOn,
