@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -465,4 +466,59 @@ func TestAnInvitationIsWithinBounds(t *testing.T) {
 			t.Errorf("%s: %v", what, r)
 		}
 	}
+}
+
+// A copy in PostgreSQL and a restored backup know who was suspended and what
+// everybody may, the invitations with their uses, and the audit log.
+func TestStandingsInvitationsAndTheAuditLogGoAlong(t *testing.T) {
+	t.Parallel()
+	p := startProgram(t, unlimited...)
+	root, ada, bob := p.register(t, "root"), p.register(t, "ada"), p.register(t, "bob")
+	p.setRole(t, root, bob.id, "GUEST")
+	if err := p.gql(t.Context(), root.token, suspendDoc, vars("u", ada.id), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, code := p.inviteToServer(t, root, vars("maxUses", 2))
+	register := func(q *program, name string) error {
+		return q.gql(t.Context(), "", `mutation($i: RegisterInput!) { register(input: $i) { user { id } } }`, vars("i", vars(
+			"email", name+"@example.org", "username", name, "password", password(name), "inviteCode", code)), nil)
+	}
+	if err := register(p, "eve"); err != nil {
+		t.Fatal(err)
+	}
+	want := p.audit(t, root, nil)
+	saved, restored := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "data")
+	does(t, "backup", "--data-dir", p.dir, "--to", saved)
+	does(t, "restore", "--from", saved, "--data-dir", restored)
+	p.kill()
+	to := toPlace(t, false)
+	does(t, to.moving(p.dir)...)
+	for name, q := range map[string]*program{
+		"moved": startProgramIn(t, p.dir, append(slices.Clone(unlimited), to...)...), "restored": startProgramIn(t, restored, unlimited...),
+	} {
+		if got := q.audit(t, root, nil); fmt.Sprintf("%+v", blind(got)) != fmt.Sprintf("%+v", blind(want)) {
+			t.Errorf("%s: the audit log was\n%+v\nand is\n%+v", name, blind(want), blind(got))
+		}
+		if err := q.signIn(t, "ada"); codeOf(err) != "UNAUTHENTICATED" {
+			t.Errorf("%s: a suspended one: %v", name, err)
+		}
+		if r := q.ask(t, bob.token, `{ viewer { account { role } } }`, nil); !strings.Contains(r.body, "GUEST") {
+			t.Errorf("%s: a guest: %v", name, r)
+		}
+		if err := register(q, "fay"); err != nil {
+			t.Errorf("%s: by the use that is left: %v", name, err)
+		}
+		if err := register(q, "gil"); codeOf(err) != "BAD_USER_INPUT" {
+			t.Errorf("%s: by one more: %v", name, err)
+		}
+	}
+}
+
+// blind is the log without what pointers would print.
+func blind(of []entry) []entry {
+	of = slices.Clone(of)
+	for i := range of {
+		of[i].Actor, of[i].Target = nil, nil
+	}
+	return of
 }

@@ -11,7 +11,6 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
-	"chatd/internal/user"
 	"chatd/internal/user/usergraph"
 )
 
@@ -23,7 +22,7 @@ func callerAbout(ctx context.Context, id graphql.ID) (principal.Principal, ids.U
 	}
 	who, ok := ids.ParseUser(string(id))
 	if !ok {
-		return viewer, who, user.ErrNoUser
+		return viewer, who, auth.ErrNoAccount
 	}
 	return viewer, who, nil
 }
