@@ -97,10 +97,10 @@ func tell(a auth.Account) told {
 	return told{ID: a.ID, Username: a.Username, Email: a.Email, Role: a.Role, State: a.State, CreatedAt: a.CreatedAt}
 }
 
-// print prints one account as text or JSON.
-func (t told) print(out io.Writer, asJSON bool, text string) error {
+// write writes one account as text or JSON.
+func (t told) write(out io.Writer, asJSON bool, text string) error {
 	if asJSON {
-		return json.NewEncoder(out).Encode(t)
+		return json.NewEncoder(out).Encode(t) //nolint:gosec // Who asked for a password is told it, once.
 	}
 	if _, err := fmt.Fprintln(out, text); err != nil || t.Password == "" {
 		return err
@@ -138,7 +138,7 @@ func (a *accountArgs) about(
 		if err != nil {
 			return err
 		}
-		return t.print(out, a.JSON, text)
+		return t.write(out, a.JSON, text)
 	})
 }
 
@@ -161,7 +161,7 @@ func (c *userCreateCmd) run(ctx context.Context, cfg Config, out io.Writer) erro
 		}
 		t := tell(a)
 		t.Password = made
-		return t.print(out, c.JSON, "Made the account "+a.Username+", "+string(a.Role)+": "+a.ID.String())
+		return t.write(out, c.JSON, "Made the account "+a.Username+", "+string(a.Role)+": "+a.ID.String())
 	})
 }
 
@@ -184,7 +184,7 @@ func (c *userListCmd) run(ctx context.Context, cfg Config, out io.Writer) error 
 				}
 				if !c.JSON {
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.Username, a.Role, a.State, a.Email, a.CreatedAt.Format(time.DateOnly), a.ID)
-				} else if err := tell(a).print(out, true, ""); err != nil {
+				} else if err := tell(a).write(out, true, ""); err != nil {
 					return err
 				}
 			}

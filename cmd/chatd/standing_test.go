@@ -381,9 +381,13 @@ func TestTheCommandLineAdministersBesideTheServer(t *testing.T) {
 			t.Errorf("by the invitation: %v", err)
 		}
 		for _, bad := range [][]string{
-			{"user", "suspend", "nobody"}, {"user", "promote", "ada", "--role", "king"}, {"user", "create", "--username", "ada", "--email", "x@example.org", "--generate"},
-			{"user", "create", "--username", "x", "--email", "x@example.org", "--generate"}, {"user", "create", "--username", "empty", "--email", "x@example.org"},
-			{"invite", "create", "--lasts", "100000h"}, {"user", "create", "--username", "xyz", "--email", "x@example.org", "--password", "a long passphrase"},
+			{"user", "suspend", "nobody"},
+			{"user", "promote", "ada", "--role", "king"},
+			{"user", "create", "--username", "ada", "--email", "x@example.org", "--generate"},
+			{"user", "create", "--username", "x", "--email", "x@example.org", "--generate"},
+			{"user", "create", "--username", "empty", "--email", "x@example.org"},
+			{"invite", "create", "--lasts", "100000h"},
+			{"user", "create", "--username", "xyz", "--email", "x@example.org", "--password", "a long passphrase"},
 		} {
 			if out, said, err := p.operator(t, "", bad...); err == nil || out != "" || said == "" {
 				t.Errorf("%v: %q %q", bad, out, said)

@@ -97,7 +97,7 @@ func (s *Store) AuditPage(ctx context.Context, f auth.AuditFilter, before ids.Au
 	}
 	where = append(slices.Clip(where), `1 = 1`)
 	args = append(args, limit)
-	text := `SELECT ` + auditColumns + ` FROM auth_audit WHERE ` + strings.Join(where, ` AND `) + //nolint:gosec // Columns and parameters only.
+	text := `SELECT ` + auditColumns + ` FROM auth_audit WHERE ` + strings.Join(where, ` AND `) +
 		fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args))
 	rows, err := s.db.Query(ctx, text, args...)
 	list, err := sqldb.Collect(rows, err, scanAct)
