@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
 	"chatd/internal/chat"
+	"chatd/internal/chat/chatblob"
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/datamove"
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/ids"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqlmove"
@@ -48,11 +52,15 @@ func (b *backupCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	if cfg.Data.MongoURL != "" {
 		return errors.New("backup: conversations are in MongoDB: stop chatd, then back up MongoDB and the data directory together (docs/operations.md)")
 	}
-	r, err := datadir.Backup(ctx, datadir.BackupConfig{From: cfg.Data.Dir, To: b.To, Relaxed: cfg.Data.Durability == "relaxed"})
+	r, err := datadir.Backup(ctx, datadir.BackupConfig{From: cfg.Data.Dir, To: b.To, Relaxed: cfg.Data.Durability == "relaxed", Files: filesOf, FilesDir: cfg.Files.Dir})
 	if err != nil {
 		return fmt.Errorf("backup: %w", oneLine{err})
 	}
-	text := fmt.Sprintf("Backed up %s to %s: %s, checked.", r.From, r.To, measure(r.Bytes, begin))
+	text := fmt.Sprintf("Backed up %s to %s: %s, checked.", r.From, r.To, measure(r, begin))
+	if n := r.Files.Gone; n > 0 {
+		text += fmt.Sprintf("\nNot in it: %d files that were deleted meanwhile.", n)
+	}
+	text += lost(r.Files)
 	if !r.Key {
 		text += "\nThe master key is not in it: keep CHATD_SECRET too."
 	}
@@ -68,7 +76,7 @@ func (r *restoreCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	if cfg.Data.MongoURL != "" {
 		return errors.New("restore: conversations are in MongoDB: put MongoDB and the data directory back together (docs/operations.md)")
 	}
-	done, err := datadir.Restore(ctx, datadir.RestoreConfig{From: r.From, To: cfg.Data.Dir, Renew: renew})
+	done, err := datadir.Restore(ctx, datadir.RestoreConfig{From: r.From, To: cfg.Data.Dir, Renew: renew, Files: filesOf, FilesDir: cfg.Files.Dir})
 	if err != nil {
 		return fmt.Errorf("restore: %w", oneLine{err})
 	}
@@ -76,7 +84,8 @@ func (r *restoreCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	if !done.Begun.IsZero() {
 		of = " of " + done.Begun.Format(time.RFC3339)
 	}
-	text := fmt.Sprintf("Restored %s from %s%s: %s, checked. Clients' cursors are reset.", done.To, done.From, of, measure(done.Bytes, begin))
+	text := fmt.Sprintf("Restored %s from %s%s: %s, checked. Clients' cursors are reset.", done.To, done.From, of, measure(done, begin))
+	text += lost(done.Files)
 	if !done.Key {
 		text += "\nThe master key is not in it: start with the CHATD_SECRET that it had."
 	}
@@ -91,8 +100,48 @@ func renew(ctx context.Context, db *sqldb.DB) error {
 	return chatsql.New(db, chatsql.Config{}).RenewEpoch(ctx)
 }
 
-func measure(bytes int64, since time.Time) string {
-	return fmt.Sprintf("%.1f MiB in %v", float64(bytes)/(1<<20), time.Since(since).Round(time.Millisecond))
+func measure(r datadir.Report, since time.Time) string {
+	text := fmt.Sprintf("%.1f MiB in %v", float64(r.Bytes)/(1<<20), time.Since(since).Round(time.Millisecond))
+	if n := r.Files.Brought; n > 0 {
+		text += fmt.Sprintf(", %d files", n)
+	}
+	return text
+}
+
+// lost tells of files that a database tells of and that are not there.
+func lost(r datadir.FilesReport) string {
+	if r.Lost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nNot in it: %d files that messages have and that are not there, as %s.", r.Lost, r.Missing)
+}
+
+// filesOf lists the files of a database's messages and uploads.
+func filesOf(ctx context.Context, db *sqldb.DB) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		tables, err := sqlmove.Tables(ctx, db, []string{"chat"})
+		if err != nil {
+			yield("", err)
+			return
+		}
+		if !slices.ContainsFunc(tables, func(t sqlmove.Table) bool { return t.Name == "chat_file" }) {
+			return // of a chatd that had none yet
+		}
+		for f, err := range chatsql.NewArchive(db).Files(ctx, ids.Attachment{}) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if !f.Complete || !f.CondemnedAt.IsZero() {
+				continue
+			}
+			for _, name := range chatblob.Names(f.Attachment) {
+				if !yield(name, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (m *migrateDataCmd) run(ctx context.Context, cfg Config, out io.Writer) error {

@@ -78,7 +78,7 @@ func TestAnAddedMessageIsTheSameBytesOnTheDirectWay(t *testing.T) {
 	ann, bob := h.somebody("ann"), h.somebody(`<bob> & "co"`)
 	room := ann.group(bob)
 	const doc = `subscription M($c: ID!) { added: messageAdded(conversationId: $c) { %s } }`
-	const selection = wholeMessage + ` sender { __typename id username displayName }`
+	const selection = wholeMessage + ` sender { __typename id username displayName bot }`
 	vars := map[string]any{"c": room}
 	direct := ann.listen(fmt.Sprintf(doc, selection), vars)
 	usual := ann.listen(fmt.Sprintf(doc, around(selection)), vars)

@@ -43,6 +43,14 @@ const (
 
 	contentionTime = 3 * time.Second
 
+	removals = 6
+
+	pilesBeyond = 1000
+
+	modelSteps = 700
+
+	raceRounds = 2
+
 	churnCycles = 300
 
 	damages = 14

@@ -39,6 +39,14 @@ const (
 
 	contentionTime = 5 * time.Minute
 
+	removals = 200
+
+	pilesBeyond = 10_000
+
+	modelSteps = 20_000
+
+	raceRounds = 20
+
 	churnCycles = 20_000
 
 	damages = 60

@@ -127,8 +127,12 @@ func pngOf(t testing.TB, w, h int) []byte {
 // onDisk are the files in the program's directory of files.
 func (p *program) onDisk(t testing.TB) []string {
 	t.Helper()
+	return onDiskOf(t, filepath.Join(p.dir, "files"))
+}
+
+func onDiskOf(t testing.TB, dir string) []string {
+	t.Helper()
 	var all []string
-	dir := filepath.Join(p.dir, "files")
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			rel, _ := filepath.Rel(dir, name)

@@ -41,6 +41,7 @@ type graph struct {
 	present  *user.PresenceService
 	chat     *chatgraph.Graph
 	feed     *feed.Viewers
+	subgraph func() (string, error) // the SDL for a federation
 }
 
 // newEngine composes the schema and ties it to its resolvers: what cfg says of
@@ -50,6 +51,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors, Links: p.links})
 	cfg.SDL = append([]gqlx.Source{
 		{Name: "cmd/chatd/schema.graphql", SDL: rootSDL},
+		{Name: "cmd/chatd/federation.graphql", SDL: federationSDL},
 		{Name: "authgraph/schema.graphql", SDL: authgraph.SDL()},
 		{Name: "usergraph/schema.graphql", SDL: usergraph.SDL()},
 	}, chatgraph.SDL()...)
@@ -68,6 +70,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compose the GraphQL schema: %w", err)
 	}
+	g.subgraph = subgraphOf(e, cfg.Introspection)
 	return e, nil
 }
 

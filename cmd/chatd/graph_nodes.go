@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	_ "embed" // the SDL of the federation
 	"fmt"
+	"sync"
 
 	"github.com/graph-gophers/graphql-go"
 
 	"chatd/internal/auth/authgraph"
 	"chatd/internal/chat/chatgraph"
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/user/usergraph"
 )
@@ -42,7 +45,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadInvites, g.loadReports, g.loadAttachments,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadTokens, g.loadInvites, g.loadReports, g.loadAttachments,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -61,6 +64,7 @@ type wanted struct {
 	conversations []ids.Conversation
 	messages      []ids.Message
 	sessions      []ids.Session
+	tokens        []ids.PersonalToken
 	invites       []ids.GroupInvite
 	reports       []ids.Report
 	attachments   []ids.Attachment
@@ -76,6 +80,8 @@ func (w *wanted) add(id string) {
 		w.messages = append(w.messages, v)
 	} else if v, ok := ids.ParseSession(id); ok {
 		w.sessions = append(w.sessions, v)
+	} else if v, ok := ids.ParsePersonalToken(id); ok {
+		w.tokens = append(w.tokens, v)
 	} else if v, ok := ids.ParseGroupInvite(id); ok {
 		w.invites = append(w.invites, v)
 	} else if v, ok := ids.ParseReport(id); ok {
@@ -156,6 +162,20 @@ func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) 
 	return nil
 }
 
+// loadTokens reads one by one: nobody has a use for many.
+func (g *graph) loadTokens(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.tokens {
+		t, err := g.accounts.PersonalToken(ctx, id)
+		switch {
+		case err == nil:
+			found(t)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
+	return nil
+}
+
 // loadInvites reads one by one: nobody has a use for many.
 func (g *graph) loadInvites(ctx context.Context, w wanted, found func(object)) error {
 	for _, id := range w.invites {
@@ -195,10 +215,89 @@ func (n *Node) ToGroupInvite() (*chatgraph.GroupInvite, bool) {
 // ToSession tells whether it is a session.
 func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Session](n.object) }
 
+// ToPersonalToken tells whether it is a personal token.
+func (n *Node) ToPersonalToken() (*authgraph.PersonalToken, bool) {
+	return is[*authgraph.PersonalToken](n.object)
+}
+
 // ToReport tells whether it is a report.
 func (n *Node) ToReport() (*chatgraph.Report, bool) { return is[*chatgraph.Report](n.object) }
 
 // ToAttachment tells whether it is a file.
 func (n *Node) ToAttachment() (*chatgraph.Attachment, bool) {
 	return is[*chatgraph.Attachment](n.object)
+}
+
+//go:embed federation.graphql
+var federationSDL string
+
+// maxEntities is how many objects a router may ask for at once: as many as the
+// limit of complexity lets through.
+const maxEntities = 1000
+
+var errNoSchema = errs.New(errs.Forbidden, "graph.no_schema", "Introspection is off on this server.")
+
+// subgraphOf makes the SDL for a federation when it is asked for, once.
+func subgraphOf(e *gqlx.Engine, introspection bool) func() (string, error) {
+	if !introspection {
+		return func() (string, error) { return "", errNoSchema }
+	}
+	return sync.OnceValues(e.SubgraphSDL)
+}
+
+// Subgraph is this server as a subgraph of a federation.
+type Subgraph struct{ sdl string }
+
+// SDL resolves sdl.
+func (s *Subgraph) SDL() string { return s.sdl }
+
+// Service resolves _service.
+func (q *Query) Service() (*Subgraph, error) {
+	sdl, err := q.g.subgraph()
+	if err != nil {
+		return nil, err
+	}
+	return &Subgraph{sdl}, nil
+}
+
+// Entities resolves _entities.
+func (q *Query) Entities(ctx context.Context, args struct{ Representations []Representation }) ([]*Node, error) {
+	if len(args.Representations) > maxEntities {
+		return nil, errs.ErrBadInput.With(errs.Field("representations")).Saying("Ask for at most 1,000 objects at once.")
+	}
+	named := make([]graphql.ID, len(args.Representations))
+	for i, r := range args.Representations {
+		names := entities[r.typ]
+		if r.id == "" || names == nil {
+			return nil, errs.ErrBadInput.With(errs.Field("representations")).Saying("Each has __typename, of a type with a @key, and id.")
+		}
+		if names(r.id) {
+			named[i] = graphql.ID(r.id)
+		}
+	}
+	return q.g.nodes(ctx, named)
+}
+
+// entities are the types of the union _Entity, and what says whether an id is
+// of one of them.
+var entities = map[string]func(id string) bool{
+	"User":         func(id string) bool { _, ok := ids.ParseUser(id); return ok },
+	"Conversation": func(id string) bool { _, ok := ids.ParseConversation(id); return ok },
+	"Message":      func(id string) bool { _, ok := ids.ParseMessage(id); return ok },
+	"Attachment":   func(id string) bool { _, ok := ids.ParseAttachment(id); return ok },
+}
+
+// Representation is the scalar _Any: an object as a router names it. What is
+// none has an empty id.
+type Representation struct{ typ, id string }
+
+// ImplementsGraphQLType ties the type to the scalar of its name.
+func (Representation) ImplementsGraphQLType(name string) bool { return name == "_Any" }
+
+// UnmarshalGraphQL reads __typename and id; further fields are for others.
+func (r *Representation) UnmarshalGraphQL(input any) error {
+	fields, _ := input.(map[string]any)
+	r.typ, _ = fields["__typename"].(string)
+	r.id, _ = fields["id"].(string)
+	return nil
 }

@@ -15,7 +15,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chatd/internal/auth"
 	"chatd/internal/platform/loadgen"
+	"chatd/internal/platform/principal"
 )
 
 func main() {
@@ -41,8 +43,11 @@ type grammar struct {
 	Backup      backupCmd      `cmd:"" help:"Copy the embedded store, its keys too, while the server runs."`
 	Restore     restoreCmd     `cmd:"" help:"Make a data directory of a backup."`
 	MigrateData migrateDataCmd `cmd:"" help:"Copy the embedded store to PostgreSQL, and conversations to MongoDB; run it again when it was cut off."`
-	Version     struct{}       `cmd:"" help:"Print the version."`
-	Bench       benchCmd       `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
+	Token       struct {
+		Create tokenCreateCmd `cmd:"" help:"Make a personal token of a user and print it: it is nowhere kept. The server may be running."`
+	} `cmd:"" help:"About personal tokens."`
+	Version struct{} `cmd:"" help:"Print the version."`
+	Bench   benchCmd `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
 
 // settings are the flags of a command that works on a server's data.
@@ -87,6 +92,8 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.Restore.Settings.then(ctx, p, k, out, g.Restore.run)
 	case "migrate-data":
 		return g.MigrateData.Settings.then(ctx, p, k, out, g.MigrateData.run)
+	case "token create":
+		return g.Token.Create.Settings.then(ctx, p, k, out, g.Token.Create.run)
 	case "version":
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err
@@ -220,6 +227,43 @@ func (b *benchCmd) run(ctx context.Context, command string, out io.Writer) error
 	if !report.Good() {
 		return fmt.Errorf("bench: the server was not faithful: %d lost, %d doubled, %d reordered, %d failed",
 			report.Lost, report.Doubled, report.Reordered, report.Failed)
+	}
+	return nil
+}
+
+// tokenCreateCmd is the command line of `chatd token create`.
+type tokenCreateCmd struct {
+	User     string        `required:"" placeholder:"NAME" help:"Username of whom it speaks for."`
+	Scope    []string      `required:"" enum:"read,write,admin" placeholder:"SCOPE" help:"What it may be used for: read, write, admin; several with commas."`
+	Name     string        `default:"command line" help:"What it is called in lists."`
+	Lasts    time.Duration `placeholder:"DURATION" help:"How long it lasts, as 720h; for ever when nothing is said."`
+	Settings settings      `embed:""`
+}
+
+var errNoStoreYet = errors.New("the store is not of this version: run `chatd migrate`, or start the server once")
+
+// run makes a token and prints nothing but its text, so that it can be piped
+// to where it is to lie. The server may be running: it reads the token from
+// the store when it is first used.
+func (c *tokenCreateCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
+	scopes := map[string]principal.Scope{"read": principal.ScopeRead, "write": principal.ScopeWrite, "admin": principal.ScopeAdmin}
+	n := auth.NewToken{Name: c.Name}
+	for _, name := range c.Scope {
+		n.Scopes |= scopes[name]
+	}
+	if c.Lasts != 0 {
+		n.ExpiresAt = time.Now().Add(c.Lasts)
+	}
+	err := withAccounts(ctx, cfg, func(accounts *auth.Service) error {
+		_, text, err := accounts.CreateTokenFor(ctx, c.User, n)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("token create: %w", oneLine{err})
 	}
 	return nil
 }

@@ -43,6 +43,14 @@ func TestTheEndOfASessionIsHeardOnEveryNode(t *testing.T) {
 		t.Logf("%s: %d sockets of another node closed within %v, half of them within %v", what, len(took), took[len(took)-1], took[len(took)/2])
 	}
 	rounds("with Redis")
+	id, text := here.personal(t, ada, "", "READ")
+	socket := there.dial(t, person{token: text})
+	barrier(t, socket)
+	if err := here.gql(t.Context(), ada.token, `mutation($t: ID!) { revokePersonalToken(input: {tokenId: $t}) { ok } }`, vars("t", id), nil); err != nil {
+		t.Fatal(err)
+	}
+	closesWith(t, socket, 4403, time.Second+slack)
+	there.mustBeNoToken(t, "a personal token", text)
 	way.suffer(t, isSilent)
 	rounds("with a Redis that hangs")
 	way.heal(t, isSilent)

@@ -196,10 +196,11 @@ type api struct {
 }
 
 type apiType struct {
-	Kind, Name  string
-	Fields      []apiField
-	InputFields []apiInput
-	EnumValues  []struct{ Name string }
+	Kind, Name    string
+	Fields        []apiField
+	PossibleTypes []struct{ Name string }
+	InputFields   []apiInput
+	EnumValues    []struct{ Name string }
 }
 
 type apiField struct {
@@ -245,7 +246,7 @@ func (r apiRef) isList() bool {
 
 const apiDoc = `{ __schema {
 	queryType { name } mutationType { name } subscriptionType { name }
-	types { kind name enumValues { name } inputFields { name type { ...r } } fields { name type { ...r } args { name type { ...r } } } } } }
+	types { kind name possibleTypes { name } enumValues { name } inputFields { name type { ...r } } fields { name type { ...r } args { name type { ...r } } } } } }
 	fragment r on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }`
 
 // api asks the program for its schema.

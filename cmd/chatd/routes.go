@@ -51,7 +51,7 @@ func (f *face) handlers() faces {
 	var out faces
 	all := chi.NewRouter()
 	f.graphql(all)
-	all.Handle(chathttp.Path+"*", f.limited(f.uploads()))
+	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())
@@ -90,6 +90,22 @@ func (f *face) uploads() http.Handler {
 		return f.files
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { httpx.Fail(w, r, chat.ErrNoUploads) })
+}
+
+// scoped asks the scopes of a personal token for files, as the engine does for
+// operations: reading to fetch, writing for all else.
+func (f *face) scoped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want := principal.ScopeWrite
+		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+			want = principal.ScopeRead
+		}
+		if p, ok := principal.From(r.Context()); ok && !p.Holds(want) {
+			httpx.Fail(w, r, errs.ErrForbidden.Saying("The token has not the scope for this."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // upgradeOr sends WebSocket handshakes to the sockets, all else to next.

@@ -13,8 +13,8 @@ import (
 	"chatd/internal/platform/mongodb/mongodbtest"
 )
 
-const searchDoc = `query($q: String!, $c: ID, $u: ID, $from: Time, $to: Time, $n: Int, $a: String) {
-	searchMessages(query: $q, conversationId: $c, senderId: $u, sentAfter: $from, sentBefore: $to, first: $n, after: $a) {
+const searchDoc = `query($q: String!, $c: ID, $u: ID, $from: Time, $to: Time, $has: Boolean, $n: Int, $a: String) {
+	searchMessages(query: $q, conversationId: $c, senderId: $u, sentAfter: $from, sentBefore: $to, hasAttachment: $has, first: $n, after: $a) {
 		edges { highlights { start end } node { id seq text sender { username } conversation { id } } } pageInfo { hasNextPage endCursor } } }`
 
 type foundMessages struct {
@@ -180,9 +180,15 @@ func TestASearchHasFiltersAndPages(t *testing.T) {
 				p.finds(t, all[0], "needle", "[needle] 00")
 			}
 		}
+		file := p.upload(t, all[0], "needle.txt", []byte("needle"))
+		if _, err := p.sendFiles(t, all[0], rooms[0], "needle file", "", file); err != nil {
+			t.Fatal(err)
+		}
+		plain := slices.Clone(want)
+		want = append([]string{"[needle] file"}, want...)
 		p.searchesAll(t)
 		pick := func(of func(i int) bool) (some []string) {
-			for n, text := range want {
+			for n, text := range plain {
 				if of(24 - n) {
 					some = append(some, text)
 				}
@@ -196,6 +202,9 @@ func TestASearchHasFiltersAndPages(t *testing.T) {
 		}{
 			{"all in pages", vars("n", 4), want},
 			{"of one conversation", vars("n", 3, "c", rooms[1]), pick(func(i int) bool { return i/2%2 == 1 })},
+			{"with files", vars("has", true), want[:1]},
+			{"with files of one sender", vars("has", true, "u", all[1].id), nil},
+			{"without files", vars("n", 7, "has", false), plain},
 			{"of one sender", vars("n", 5, "u", all[1].id), pick(func(i int) bool { return i%2 == 1 })},
 			{"of both", vars("c", rooms[0], "u", all[1].id), pick(func(i int) bool { return i%4 == 1 })},
 			{"of the past", vars("to", "2020-01-01T00:00:00Z"), nil},

@@ -14,6 +14,8 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"conversation"}
 	case "sessionId":
 		return []string{"session"}
+	case "tokenId":
+		return []string{"token"}
 	case "userId", "userIds", "memberIds", "senderId", "mentions":
 		return []string{"user"}
 	case "inviteId":
@@ -27,7 +29,7 @@ func idKinds(op operation, l leaf) []string {
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session", "invite", "report", "attachment"}
+			return []string{"conversation", "message", "session", "invite", "report", "attachment", "token"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -47,6 +49,7 @@ var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
 	"session": "ses_01m83rvxcnf479rx379ektzzzz", "invite": "giv_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
 	"report": "rep_01m83rvxcnf479rx379ektzzzz", "attachment": "att_01m83rvxcnf479rx379ektzzzz",
+	"token": "pat_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -66,8 +69,12 @@ func ownValues(own somewhere) func(operation) func(leaf) any {
 				return "MEMBER"
 			case "ReportResolution":
 				return "DISMISSED"
+			case "TokenScope":
+				return "READ"
 			case "Time":
 				return "2040-01-01T00:00:00.000Z"
+			case "_Any":
+				return vars("__typename", "User", "id", own["user"])
 			}
 			if l.path[len(l.path)-1] == "emoji" {
 				return "👍"
@@ -123,6 +130,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	foreign := somewhere{"conversation": room, "message": mustSend(ada, room, "canary of ada").ID, "session": p.session(t, ada)}
 	foreign["invite"], _ = p.invite(t, ada, room, nil)
 	foreign["report"] = p.report(t, ada, foreign["message"])
+	foreign["token"], _ = p.personal(t, ada, "", "READ")
 	foreign["attachment"] = p.upload(t, ada, "canary", []byte("canary"))
 	if _, err := p.sendFiles(t, ada, room, "canary with a file", "", foreign["attachment"]); err != nil {
 		t.Fatal(err)
@@ -139,6 +147,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 		own := somewhere{"conversation": p.group(t, who), "session": p.session(t, who), "user": bob.id}
 		own["message"] = mustSend(who, own["conversation"], "own").ID
 		own["invite"], _ = p.invite(t, who, own["conversation"], nil)
+		own["token"], _ = p.personal(t, who, "", "READ")
 		own["attachment"] = p.upload(t, who, "own", []byte("own"))
 		value := ownValues(own)
 		conn := p.dial(t, who)
@@ -216,7 +225,7 @@ func TestWithoutATokenOnlyTheOpenOperationsRun(t *testing.T) {
 	value := ownValues(nobodys)
 	for _, op := range p.api(t).operations() {
 		v := op.variables(value(op), nil, nil)
-		open := slices.Contains([]string{"register", "login", "refreshToken"}, op.field)
+		open := slices.Contains([]string{"register", "login", "refreshToken", "_service"}, op.field)
 		if !open && op.kind != "subscription" {
 			for _, token := range []string{"", "nonsense"} {
 				if r := p.ask(t, token, op.doc, v); r.status != 401 || r.code() != "UNAUTHENTICATED" {

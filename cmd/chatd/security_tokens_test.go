@@ -203,12 +203,13 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 	if err := p.gql(t.Context(), ada.token, `query($c: ID!) { viewer { streamCursor } messages(conversationId: $c) { edges { cursor } } }`, vars("c", room), &d); err != nil {
 		t.Fatal(err)
 	}
+	token, text := p.personal(t, ada, "", "READ")
 	kinds := map[string]string{
-		"an access token": ada.token, "a refresh token": ada.refresh, "a session id": p.session(t, ada), "a user id": ada.id,
-		"a stream cursor": d.Viewer.StreamCursor, "a list cursor": d.Messages.Edges[0].Cursor,
+		"a personal token": text, "an access token": ada.token, "a refresh token": ada.refresh, "a session id": p.session(t, ada), "a user id": ada.id,
+		"the id of a personal token": token, "a stream cursor": d.Viewer.StreamCursor, "a list cursor": d.Messages.Edges[0].Cursor,
 	}
 	for what, text := range kinds {
-		if what != "an access token" {
+		if what != "an access token" && what != "a personal token" {
 			p.mustBeNoToken(t, what, text)
 		}
 		if what != "a refresh token" {
@@ -376,6 +377,14 @@ func TestNoSecretIsInTheDataOrTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	factor := p.secure(t, ada)
+	for i, code := range append(factor.recovery, factor.secret) {
+		secrets[fmt.Sprint("second factor ", i)] = code
+	}
+	_, text := p.personal(t, ada, "", "READ")
+	secrets["personal token"] = strings.TrimPrefix(text, "chatd_pat_")
+	_ = p.dial(t, person{token: text})
+	_ = p.ask(t, "", totpLogin, totpVars(ada, factor.recovery[0]))
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(p.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

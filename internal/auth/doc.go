@@ -1,15 +1,18 @@
-// Package auth says who may come in: accounts, their passwords, the sessions
-// of signed-in devices, and the tokens that prove them.
+// Package auth says who may come in: accounts, their passwords and second
+// factors, the sessions of signed-in devices, and the tokens that prove them.
 //
 // Words. An Account is somebody who may sign in. A Session is one signed-in
 // device; it slides forward with every refresh and has an absolute end. An
 // access token is a signed statement about a session that is good for
 // minutes; a refresh token is used once to get the next pair. Revocation is
-// the end of a session before its time. A network is what limits count a
-// client's address by.
+// the end of a session before its time. A personal token stands for its user
+// in a script, within its scopes; a bot is an account that has nothing else.
+// Its handle is what revocations know it by. A second factor is a TOTP secret
+// with recovery codes; a proof is one code of either, which is spent. A network
+// is what limits count a client's address by.
 //
 // Start at service.go (what it needs and how it lives), then register.go,
-// login.go, refresh.go, sessions.go for the use cases; verify.go is what
+// login.go, totp.go, refresh.go, sessions.go, tokens.go for the use cases; verify.go is what
 // every request passes, revoke.go how the end of a session gets there.
 //
 // Other nodes read in the store what has ended; authredis only tells them

@@ -23,6 +23,20 @@ func EndedChange(id ids.Session, user ids.User, why Reason, at time.Time) Change
 	})
 }
 
+// TokenEndedChange is the log entry of a personal token's end, without a
+// position.
+func TokenEndedChange(id ids.PersonalToken, user ids.User, why Reason, at time.Time) Change {
+	return change(authv1.TokenEndedName, user, at, authv1.TokenEnded{
+		TokenID: id, UserID: user, Reason: string(why), At: at,
+	})
+}
+
+// TotpChange is the log entry of a second factor that was set up or disabled,
+// without a position.
+func TotpChange(user ids.User, enabled bool, at time.Time) Change {
+	return change(authv1.SecondFactorChangedName, user, at, authv1.SecondFactorChanged{UserID: user, Enabled: enabled, At: at})
+}
+
 func change(name string, user ids.User, at time.Time, event any) Change {
 	payload, err := json.Marshal(event)
 	if err != nil {

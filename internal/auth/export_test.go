@@ -27,6 +27,18 @@ func (s *Service) RefreshFor(id ids.Session, generation uint32) string {
 	return s.refresh.text(t)
 }
 
+// FlushUses does what Run does now and then.
+func (s *Service) FlushUses(ctx context.Context) error { return s.flushUses(ctx) }
+
+// TotpCode is the code of a step.
+func TotpCode(secret []byte, step int64) string {
+	code, err := totpCode(secret, step)
+	if err != nil {
+		panic(err)
+	}
+	return code
+}
+
 // Tidy does what Run does now and then.
 func (s *Service) Tidy(ctx context.Context) error { return s.tidy(ctx) }
 

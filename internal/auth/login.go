@@ -15,12 +15,15 @@ import (
 type LoginInput struct {
 	Login    string // e-mail address or username, in any case
 	Password string
+	Totp     string // a code or a recovery code of the second factor; may be empty
 }
 
-// Login checks a password and begins a session. Unknown login, wrong password
-// and an account that may not be used are ErrBadCredentials and cost one hash
+// Login checks a password and begins a session. Unknown login, wrong password,
+// a bot and an account that may not be used are ErrBadCredentials and cost one hash
 // each. ErrTooMany when a budget of Rates is used up: then nothing was
-// checked. ErrBusy when too many sign in at once.
+// checked. ErrBusy when too many sign in at once. Where the account has a second
+// factor, whoever has shown the password gets ErrTotpRequired without a code
+// and ErrBadTotp for a wrong one; a code is spent with the session's commit.
 func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	login, find := s.finder(in.Login)
 	cred, err := find(ctx, login)
@@ -49,12 +52,16 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
-	if !right || cred.State != Active {
+	if !right || cred.State != Active || cred.Role == principal.Bot {
 		return SignIn{}, ErrBadCredentials
+	}
+	by, err := s.prove(ctx, cred.ID, in.Totp)
+	if err != nil {
+		return SignIn{}, err
 	}
 	s.rehash(ctx, cred, in.Password)
 	session, token := s.newSession(cred.ID, client, now)
-	crowded, err := s.deps.Sessions.CreateSession(ctx, session, network, s.cfg.SessionLimit)
+	crowded, err := s.deps.Factors.CreateSessionBy(ctx, session, network, s.cfg.SessionLimit, by)
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}

@@ -13,6 +13,7 @@ type NewProfile struct {
 	Username    string
 	DisplayName string
 	CreatedAt   time.Time
+	Bot         bool // a program
 }
 
 // Profiles is what auth needs of user.

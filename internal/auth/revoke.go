@@ -73,14 +73,20 @@ func (s *Service) catchUp(ctx context.Context) error {
 		var gone []ids.Session
 		for _, c := range changes {
 			s.revoked.pos = c.Pos
-			if c.Name != authv1.SessionEndedName {
-				continue
+			switch c.Name {
+			case authv1.SessionEndedName:
+				var e authv1.SessionEnded
+				if err := json.Unmarshal(c.Payload, &e); err != nil {
+					return fmt.Errorf("read change %d: %w", c.Pos, err)
+				}
+				gone = append(gone, e.SessionID)
+			case authv1.TokenEndedName:
+				var e authv1.TokenEnded
+				if err := json.Unmarshal(c.Payload, &e); err != nil {
+					return fmt.Errorf("read change %d: %w", c.Pos, err)
+				}
+				gone = append(gone, Handle(e.TokenID))
 			}
-			var e authv1.SessionEnded
-			if err := json.Unmarshal(c.Payload, &e); err != nil {
-				return fmt.Errorf("read change %d: %w", c.Pos, err)
-			}
-			gone = append(gone, e.SessionID)
 		}
 		s.Hear(gone)
 		if len(changes) < changesPage {

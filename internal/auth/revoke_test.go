@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	"encoding/base32"
 	"errors"
 	"os"
 	"path/filepath"
@@ -281,8 +282,21 @@ func TestNoSecretIsStoredAsItIs(t *testing.T) {
 		secrets = append(secrets, in.AccessToken, in.RefreshToken)
 		in = refresh(t, h, in.RefreshToken)
 	}
+	of := secured(t, h, in)
 	_, private := h.SigningKey()
-	needles := [][]byte{private[:32]}
+	needles := [][]byte{private[:32], of.secret}
+	for range 5 {
+		_, text := personal(t, h, h.Caller(t, in), readWrite)
+		raw, _ := b64.DecodeString(strings.TrimPrefix(text, "chatd_pat_"))
+		needles = append(needles, []byte(text), raw[16:40]) // also the secret part alone
+	}
+	for _, code := range of.recovery {
+		raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(strings.ReplaceAll(code, "-", "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		needles = append(needles, []byte(code), raw)
+	}
 	for _, s := range secrets {
 		needles = append(needles, []byte(s))
 		if raw, err := b64.DecodeString(strings.TrimPrefix(s, "chatd_rt_")); err == nil {

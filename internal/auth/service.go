@@ -43,6 +43,8 @@ type Deps struct {
 	Sessions Sessions
 	Keys     Keys
 	Changes  Changes
+	Factors  Factors
+	Tokens   Tokens
 	Profiles Profiles
 	Ring     *keys.Ring
 	Limiter  limit.Checker
@@ -61,6 +63,7 @@ type Config struct {
 	SessionIdle  time.Duration // a session unused for so long ends: 30 days
 	SessionLife  time.Duration // a session ends however it is used: 180 days
 	SessionLimit int           // sessions a user; the one unused longest goes: 100
+	TokenLimit   int           // personal tokens a user: 50
 	RefreshGrace time.Duration // a lost answer may be asked for again: 10 s
 	KeyEvery     time.Duration // a new signing key: 30 days
 	PollEvery    time.Duration // revocations of other nodes are read: 500 ms
@@ -82,6 +85,7 @@ func (c Config) withDefaults() Config {
 	def(&c.SessionIdle, 30*24*time.Hour)
 	def(&c.SessionLife, 180*24*time.Hour)
 	def(&c.SessionLimit, 100)
+	def(&c.TokenLimit, 50)
 	def(&c.RefreshGrace, 10*time.Second)
 	def(&c.KeyEvery, 30*24*time.Hour)
 	def(&c.PollEvery, 500*time.Millisecond)
@@ -110,9 +114,12 @@ type Service struct {
 	signers  *signers
 	tokens   *tokens
 	refresh  refreshKeys
+	personal personalKeys
+	recovery []byte // key of the hashes of recovery codes
 	names    []byte // key of the hashes of networks and logins
 	verified *cache
 	revoked  revocations
+	uses     uses
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -127,6 +134,8 @@ func New(deps Deps, cfg Config) *Service {
 		cfg:      cfg,
 		hasher:   newHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
 		refresh:  newRefreshKeys(deps.Ring),
+		personal: newPersonalKeys(deps.Ring),
+		recovery: deps.Ring.Derive("auth/recovery"),
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
 		signers: &signers{
@@ -165,13 +174,16 @@ func (s *Service) Start(ctx context.Context) error {
 	return s.catchUp(ctx)
 }
 
-// Run reads revocations, renews signing keys and forgets what has expired,
-// until ctx ends. It returns ctx's error.
+// Run reads revocations, renews signing keys, stores when personal tokens were
+// used and forgets what has expired, until ctx ends. It returns ctx's error.
 func (s *Service) Run(ctx context.Context) error {
 	poll := time.NewTicker(s.cfg.PollEvery)
 	defer poll.Stop()
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
+	flush := time.NewTicker(flushEvery)
+	defer flush.Stop()
+	defer s.lastUses(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -179,6 +191,10 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-poll.C:
 			if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
 				s.deps.Log.Warn().Err(err).Msg("revocations cannot be read; nobody is let in until they are")
+			}
+		case <-flush.C:
+			if err := s.flushUses(ctx); err != nil && ctx.Err() == nil {
+				s.deps.Log.Warn().Err(err).Msg("when tokens were used could not be stored; it is tried again")
 			}
 		case <-tidy.C:
 			if err := s.tidy(ctx); err != nil && ctx.Err() == nil {
@@ -188,7 +204,18 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
+// lastUses stores what is left when Run ends.
+func (s *Service) lastUses(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	if err := s.flushUses(ctx); err != nil {
+		s.deps.Log.Warn().Err(err).Msg("when tokens were used last was not stored")
+	}
+}
+
 const (
+	// flushEvery is how late the store hears that a token was used.
+	flushEvery = 20 * time.Second
 	// tidyEvery is less than announced, so that no key is renewed late.
 	tidyEvery = 10 * time.Minute
 	// networkMemory is how long an address counts as the account's own.
@@ -205,6 +232,15 @@ func (s *Service) tidy(ctx context.Context) error {
 		n, err := s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
 		if err != nil {
 			return fmt.Errorf("forget what has expired: %w", err)
+		}
+		if n < tidyBatch {
+			break
+		}
+	}
+	for {
+		n, err := s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch)
+		if err != nil {
+			return fmt.Errorf("forget tokens that have expired: %w", err)
 		}
 		if n < tidyBatch {
 			return nil

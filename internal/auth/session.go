@@ -41,9 +41,12 @@ type Reason string
 
 // The reasons.
 const (
-	LoggedOut   Reason = "LOGGED_OUT"   // logout, logoutEverywhere
-	Revoked     Reason = "REVOKED"      // from another session of the same user
-	Reused      Reason = "TOKEN_REUSED" // a used refresh token came again
-	Crowded     Reason = "CROWDED_OUT"  // too many sessions; it was the one unused longest
-	StateLocked Reason = "SUSPENDED"    // the account may not be used
+	LoggedOut   Reason = "LOGGED_OUT"            // logout, logoutEverywhere
+	Revoked     Reason = "REVOKED"               // from another session of the same user
+	Reused      Reason = "TOKEN_REUSED"          // a used refresh token came again
+	Crowded     Reason = "CROWDED_OUT"           // too many sessions; it was the one unused longest
+	StateLocked Reason = "SUSPENDED"             // the account may not be used
+	FactorMoved Reason = "SECOND_FACTOR_CHANGED" // a second factor was set up or disabled from another session
+	// PasswordChanged ends all sessions but the one that changed it.
+	PasswordChanged Reason = "PASSWORD_CHANGED"
 )

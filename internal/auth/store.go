@@ -35,6 +35,15 @@ type NewAccount struct {
 	CreatedAt    time.Time
 }
 
+// PasswordChange is a password to be replaced by its owner.
+type PasswordChange struct {
+	User ids.User
+	Old  string // hash
+	Next string // hash
+	Keep ids.Session
+	At   time.Time
+}
+
 // Accounts keeps accounts and their passwords.
 type Accounts interface {
 	// CreateAccount makes the account, its first session and the event
@@ -54,6 +63,11 @@ type Accounts interface {
 	// ReplacePassword puts next in the place of old; nothing happens when the
 	// hash is no longer old.
 	ReplacePassword(ctx context.Context, id ids.User, old, next string) error
+	// ChangePassword puts c.Next in the place of c.Old and ends the user's
+	// sessions but c.Keep, with an event SessionEnded each, in one commit, and
+	// returns those that it ended. ErrWrongPassword when the hash is no longer
+	// c.Old: then nothing is changed.
+	ChangePassword(ctx context.Context, c PasswordChange) ([]ids.Session, error)
 	// KnowsNetwork says whether the account signed in from network at or
 	// after since.
 	KnowsNetwork(ctx context.Context, id ids.User, network []byte, since time.Time) (bool, error)
@@ -89,7 +103,9 @@ type Sessions interface {
 	// that has expired.
 	ChangeSession(ctx context.Context, id ids.Session, now time.Time, change func(s *Session, a Account) error) error
 	// EndSessions ends sessions of user, with an event SessionEnded each in
-	// the same commit, and returns those that it ended: none is no error.
+	// the same commit, and returns those that it ended: none is no error. When
+	// all end with the reason StateLocked, so do the personal tokens that speak
+	// for the user or that he made, which are returned by their Handles.
 	EndSessions(ctx context.Context, user ids.User, w Which) ([]ids.Session, error)
 	// PurgeSessions forgets up to limit sessions that expired before now, and
 	// networks last seen before networksBefore, and returns how many.

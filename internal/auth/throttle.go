@@ -27,6 +27,16 @@ type Rates struct {
 	// EmailTaken is how often one network may learn that an address has an
 	// account; then it cannot register at all for a while: 3 an hour.
 	EmailTaken limit.Rate
+	// Totp is for codes of a second factor that are tried for one account, by
+	// who knows its password, right ones too: 5, one more each 30 s, which is
+	// how often there is a new code.
+	Totp limit.Rate
+	// TotpDay is the same for longer: 50, one more each 30 minutes. Whoever
+	// has the password alone hits once in some twenty years.
+	TotpDay limit.Rate
+	// Password is for passwords that a signed-in user is asked for again: 5,
+	// one more each 30 s.
+	Password limit.Rate
 }
 
 func (r Rates) withDefaults() Rates {
@@ -35,6 +45,9 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Known, limit.Rate{Burst: 30, Per: 10 * time.Second})
 	def(&r.Register, limit.Rate{Burst: 500, Per: 2 * time.Second})
 	def(&r.EmailTaken, limit.Rate{Burst: 3, Per: 20 * time.Minute})
+	def(&r.Totp, limit.Rate{Burst: 5, Per: 30 * time.Second})
+	def(&r.TotpDay, limit.Rate{Burst: 50, Per: 30 * time.Minute})
+	def(&r.Password, limit.Rate{Burst: 5, Per: 30 * time.Second})
 	return r
 }
 

@@ -80,7 +80,12 @@ var errForeignToken = errors.New("not an access token of this server")
 type verified struct {
 	user    ids.User
 	session ids.Session
-	expires time.Time
+	expires time.Time // zero: never
+
+	// Of personal tokens only; session is the token's Handle then.
+	token  ids.PersonalToken
+	scopes principal.Scope
+	use    *use
 }
 
 // read checks signature, type, issuer, audience and times. ErrBadToken for

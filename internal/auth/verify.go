@@ -13,8 +13,8 @@ import (
 	"chatd/internal/platform/principal"
 )
 
-// Authenticate returns who an access token speaks for, with the role that the
-// account has now. ErrBadToken for every token that is not good: forged,
+// Authenticate returns who an access token or a personal token speaks for,
+// with the role that the account has now. ErrBadToken for every token that is not good: forged,
 // another server's, expired, of a session that has ended. ErrNotCaughtUp when
 // this node cannot know which sessions have ended. What was verified is
 // remembered by hash until the token or its session ends, so the usual call
@@ -28,13 +28,17 @@ func (s *Service) Authenticate(ctx context.Context, token string) (principal.Pri
 	}
 	hash := hashOf(token)
 	v, a, hit := s.verified.find(hash)
+	if hit != whole && isPersonal(token) {
+		return s.authenticatePersonal(ctx, token, hash)
+	}
 	if hit == miss {
 		var err error
 		if v, err = s.tokens.read(ctx, token); err != nil {
 			return principal.Principal{}, err
 		}
 	}
-	if !s.cfg.Now().Before(v.expires) {
+	now := s.cfg.Now()
+	if !v.expires.IsZero() && !now.Before(v.expires) {
 		return principal.Principal{}, ErrBadToken
 	}
 	if hit != whole {
@@ -52,7 +56,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (principal.Pri
 		}
 		s.verified.add(hash, v, a, epoch)
 	}
-	return principal.Principal{User: v.user, Session: v.session, Role: a.Role, Expires: v.expires}, nil
+	return s.principal(v, a, now), nil
 }
 
 // hashOf copies the token to the stack: the usual call allocates nothing.

@@ -47,6 +47,7 @@ var (
 	ErrNoInvite        = errs.New(errs.NotFound, "chat.no_invite", "No such invitation.")
 	ErrInviteExpiry    = errs.New(errs.BadInput, "chat.invite_expiry", "An invitation ends in the future.")
 	ErrInviteUses      = errs.New(errs.BadInput, "chat.invite_uses", "An invitation is good for 1 to 1,000,000 uses.")
+	ErrTooManyInvites  = errs.New(errs.Precondition, "chat.too_many_invites", "A conversation has at most 200 invitations. Revoke some.", errs.Reason("TOO_MANY_INVITES"))
 	ErrTooManyCodes    = errs.New(errs.RateLimited, "chat.too_many_codes", "Too many tries. Try again later.")
 
 	ErrEmoji            = errs.New(errs.BadInput, "chat.emoji", "A reaction is exactly one emoji.")

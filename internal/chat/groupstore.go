@@ -28,7 +28,9 @@ type Groups interface {
 	// conversation or not good at j.At is ErrNoInvite. Of any number of
 	// joins at once no more take a use than there are.
 	Join(ctx context.Context, j Joining) (joined bool, err error)
-	// CreateInvite stores an invite; ErrMoved when the conversation's
+	// CreateInvite stores an invite; ErrTooManyInvites when MaxInvites of the
+	// conversation are not revoked (of several that come at once then, some
+	// may be stored all the same); ErrMoved when the conversation's
 	// MemberVersion is not version. hash is what its code is found by.
 	CreateInvite(ctx context.Context, invite Invite, hash []byte, version int64) error
 	// Invite returns an invite; ErrNoInvite when there is none.

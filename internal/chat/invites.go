@@ -29,6 +29,10 @@ type Invite struct {
 // MaxInviteUses is the most that MaxUses may be.
 const MaxInviteUses = 1_000_000
 
+// MaxInvites is how many invites of one conversation may be there that are not
+// revoked.
+const MaxInvites = 200
+
 // Good says whether somebody may come in by the invite at that time.
 func (i *Invite) Good(at time.Time) bool {
 	return i.RevokedAt.IsZero() && (i.ExpiresAt.IsZero() || at.Before(i.ExpiresAt)) && (i.MaxUses == 0 || i.Uses < i.MaxUses)
@@ -73,12 +77,30 @@ func (s *Service) CreateInvite(ctx context.Context, viewer ids.User, id ids.Conv
 		if err := mayUseInvites(v); err != nil {
 			return err
 		}
-		return s.Store.CreateInvite(ctx, invite, codeHash(code), v.MemberVersion)
+		err := s.Store.CreateInvite(ctx, invite, codeHash(code), v.MemberVersion)
+		if errors.Is(err, ErrTooManyInvites) && s.clearInvites(ctx, id) {
+			err = s.Store.CreateInvite(ctx, invite, codeHash(code), v.MemberVersion)
+		}
+		return err
 	})
 	if err != nil {
 		return Invite{}, "", fmt.Errorf("invite into %s: %w", id, err)
 	}
 	return invite, code, nil
+}
+
+// clearInvites revokes those invites of a conversation that are good for
+// nothing any more, and says whether there were any.
+func (s *Service) clearInvites(ctx context.Context, id ids.Conversation) (made bool) {
+	all, err := s.Store.Invites(ctx, id, ids.GroupInvite{}, MaxInvites)
+	now := s.cfg.Now()
+	for i := range all {
+		if err == nil && !all[i].Good(now) {
+			_, err = s.Store.RevokeInvite(ctx, all[i].ID, now)
+			made = made || err == nil
+		}
+	}
+	return made
 }
 
 func mayUseInvites(v View) error {

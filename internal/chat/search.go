@@ -41,7 +41,8 @@ type MessageQuery struct {
 	Sender       ids.User
 	SentFrom     time.Time // inclusive
 	SentBefore   time.Time // exclusive
-	Before       int64     // only messages with Pos < Before
+	Attached     Attached
+	Before       int64 // only messages with Pos < Before
 	Limit        int
 }
 
@@ -60,9 +61,20 @@ type SearchInput struct {
 	Sender       ids.User
 	SentFrom     time.Time // inclusive
 	SentBefore   time.Time // exclusive
-	Before       int64     // a position, of the page before
+	Attached     Attached
+	Before       int64 // a position, of the page before
 	Limit        int
 }
+
+// Attached says which messages a search is for by their attachments.
+type Attached int
+
+// All of them, those with attachments, and those without.
+const (
+	AttachedOrNot Attached = iota
+	WithAttachment
+	WithoutAttachment
+)
 
 // Hit is a message that was found, and where in its text, in code points.
 type Hit struct {
@@ -106,7 +118,7 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, in SearchInput) (
 	}
 	q := MessageQuery{
 		Needs: query.Needs(), Conversation: in.Conversation, Sender: in.Sender,
-		SentFrom: in.SentFrom, SentBefore: in.SentBefore, Before: in.Before, Limit: in.Limit + 1,
+		SentFrom: in.SentFrom, SentBefore: in.SentBefore, Attached: in.Attached, Before: in.Before, Limit: in.Limit + 1,
 	}
 	var found Found
 	for looked := 0; looked < maxLooked; looked += q.Limit {

@@ -38,8 +38,12 @@ func (s *Service) dispatchSignal(k standingKey, typing bool) *Event {
 // new is.
 const maxTypists = 10_000
 
-// typists remembers who is typing, so that it ends by itself and does not
-// repeat itself.
+// tellEvery is how often at most somebody's typing is told.
+const tellEvery = time.Second
+
+// typists remembers who is typing, so that it ends by itself, does not repeat
+// itself, and is told once in tellEvery at most, whatever is said of it: the
+// last thing that was said is told when that is over.
 type typists struct {
 	lasts time.Duration
 	tell  func(standingKey, bool)
@@ -50,8 +54,11 @@ type typists struct {
 }
 
 type typist struct {
-	told time.Time
-	ends *time.Timer
+	types bool // as he said last
+	ends  time.Time
+	said  bool // what was told last, and when
+	told  time.Time
+	next  *time.Timer // when there is something to do about him
 }
 
 func newTypists(lasts time.Duration, tell func(standingKey, bool)) *typists {
@@ -62,32 +69,55 @@ func (t *typists) set(k standingKey, typing bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.active[k]
-	switch {
-	case t.stopped, !typing && a == nil, typing && a == nil && len(t.active) >= maxTypists:
-	case !typing:
-		a.ends.Stop()
-		delete(t.active, k)
-		t.tell(k, false)
-	case a == nil:
-		a = &typist{told: time.Now()}
-		a.ends = time.AfterFunc(t.lasts, func() { t.expire(k, a) })
+	if t.stopped || a == nil && (!typing || len(t.active) >= maxTypists) {
+		return
+	}
+	now := time.Now()
+	if a == nil {
+		a = &typist{}
+		a.next = time.AfterFunc(t.lasts, func() { t.wake(k, a) })
 		t.active[k] = a
-		t.tell(k, true)
-	default:
-		a.ends.Reset(t.lasts)
-		if now := time.Now(); now.Sub(a.told) >= time.Second {
-			a.told = now
-			t.tell(k, true)
+	}
+	if a.types = typing; typing {
+		a.ends = now.Add(t.lasts)
+		if a.said && now.Sub(a.told) >= tellEvery { // he still does
+			t.say(k, a, now)
 		}
+	}
+	t.settle(k, a, now)
+}
+
+func (t *typists) say(k standingKey, a *typist, now time.Time) {
+	a.said, a.told = a.types, now
+	t.tell(k, a.types)
+}
+
+// settle tells what is due, and sees to it that what is due later is.
+func (t *typists) settle(k standingKey, a *typist, now time.Time) {
+	if a.types && !now.Before(a.ends) {
+		a.types = false
+	}
+	quiet := a.told.Add(tellEvery)
+	if a.types != a.said && !now.Before(quiet) {
+		t.say(k, a, now)
+		quiet = now.Add(tellEvery)
+	}
+	switch {
+	case a.types && a.said:
+		a.next.Reset(a.ends.Sub(now))
+	case a.types != a.said || now.Before(quiet): // to be told, or remembered that it was
+		a.next.Reset(quiet.Sub(now))
+	default:
+		a.next.Stop()
+		delete(t.active, k)
 	}
 }
 
-func (t *typists) expire(k standingKey, a *typist) {
+func (t *typists) wake(k standingKey, a *typist) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.active[k] == a && !t.stopped {
-		delete(t.active, k)
-		t.tell(k, false)
+		t.settle(k, a, time.Now())
 	}
 }
 
@@ -96,7 +126,7 @@ func (t *typists) stop() {
 	defer t.mu.Unlock()
 	t.stopped = true
 	for k, a := range t.active {
-		a.ends.Stop()
+		a.next.Stop()
 		delete(t.active, k)
 	}
 }

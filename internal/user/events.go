@@ -9,6 +9,7 @@ import (
 	"chatd/internal/auth/authv1"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user/userv1"
 )
 
@@ -100,6 +101,6 @@ func (s *Service) Handle(ctx context.Context, e bus.Envelope) error {
 // program ended in between.
 func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv1.AccountRegistered) error {
 	return s.Create(ctx, NewProfile{
-		User: e.UserID, Username: e.Username, DisplayName: e.DisplayName, CreatedAt: e.At,
+		User: e.UserID, Username: e.Username, DisplayName: e.DisplayName, CreatedAt: e.At, Bot: e.Role == principal.Bot,
 	})
 }

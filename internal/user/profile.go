@@ -33,6 +33,7 @@ type Profile struct {
 	Locale      string // BCP 47
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	Bot         bool // a program, for ever
 }
 
 // Status is what somebody is about at the moment.
@@ -56,6 +57,7 @@ type NewProfile struct {
 	Username    string
 	DisplayName string
 	CreatedAt   time.Time
+	Bot         bool // a program
 }
 
 // cleanLine trims s and checks that it is at most limit code points on one

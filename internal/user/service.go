@@ -95,7 +95,7 @@ func (s *Service) Now() time.Time { return s.now().UTC().Truncate(time.Microseco
 func (s *Service) Create(ctx context.Context, n NewProfile) error {
 	at := n.CreatedAt.UTC().Truncate(time.Microsecond)
 	err := s.Store.Create(ctx, Profile{
-		ID: n.User, Username: n.Username, DisplayName: n.DisplayName, CreatedAt: at, UpdatedAt: at,
+		ID: n.User, Username: n.Username, DisplayName: n.DisplayName, CreatedAt: at, UpdatedAt: at, Bot: n.Bot,
 	})
 	if err != nil {
 		return fmt.Errorf("create the profile of %s: %w", n.User, err)

@@ -17,6 +17,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user"
 	"chatd/internal/user/usertest"
 )
@@ -49,7 +50,7 @@ func TestTheEventOfAnAccountRepairsItsProfileAndNoMore(t *testing.T) {
 	s, _ := setup(t)
 	id := ids.New[ids.User]()
 	payload, err := json.Marshal(authv1.AccountRegistered{
-		UserID: id, Username: "ada", DisplayName: "Ada", At: usertest.Born,
+		UserID: id, Username: "ada", DisplayName: "Ada", Role: principal.Bot, At: usertest.Born,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestTheEventOfAnAccountRepairsItsProfileAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := s.User(t.Context(), id)
-	if err != nil || p.Username != "ada" || p.DisplayName != "Ada" || p.Bio != bio || !p.CreatedAt.Equal(usertest.Born) {
+	if err != nil || p.Username != "ada" || p.DisplayName != "Ada" || p.Bio != bio || !p.Bot || !p.CreatedAt.Equal(usertest.Born) {
 		t.Errorf("profile %+v, %v", p, err)
 	}
 	if err := s.Handle(t.Context(), bus.Envelope{Name: "auth.something_else.v1"}); err != nil {

@@ -50,7 +50,9 @@ type loginArgs struct {
 
 // Login resolves Mutation.login.
 func (m *Mutation) Login(ctx context.Context, args loginArgs) (*AuthPayload, error) {
-	return m.payload(m.service.Login(ctx, auth.LoginInput{Login: args.Input.Login, Password: args.Input.Password}))
+	return m.payload(m.service.Login(ctx, auth.LoginInput{
+		Login: args.Input.Login, Password: args.Input.Password, Totp: orEmpty(args.Input.Totp),
+	}))
 }
 
 type refreshTokenArgs struct{ Input struct{ RefreshToken string } }
@@ -113,6 +115,21 @@ func (m *Mutation) RevokeSession(ctx context.Context, args revokeSessionArgs) (*
 		return nil, auth.ErrNoSession
 	}
 	return done(m.service.RevokeSession(ctx, viewer, id))
+}
+
+type changePasswordArgs struct {
+	Input struct{ CurrentPassword, NewPassword string }
+}
+
+// ChangePassword resolves Mutation.changePassword.
+func (m *Mutation) ChangePassword(ctx context.Context, args changePasswordArgs) (*Done, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(m.service.ChangePassword(ctx, viewer, auth.ChangePasswordInput{
+		Current: args.Input.CurrentPassword, Next: args.Input.NewPassword,
+	}))
 }
 
 type renewConnectionArgs struct{ Input struct{ AccessToken string } }

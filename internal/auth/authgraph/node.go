@@ -61,7 +61,10 @@ func (s *Session) ExpiresAt() gqlx.Time { return gqlx.TimeOf(s.session.ExpiresAt
 func (s *Session) Current() bool { return s.current }
 
 // Account is the private side of a user.
-type Account struct{ account auth.Account }
+type Account struct {
+	account auth.Account
+	service *auth.Service
+}
 
 // Email resolves Account.email.
 func (a *Account) Email() string { return a.account.Email }

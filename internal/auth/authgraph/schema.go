@@ -11,11 +11,15 @@ import (
 	"chatd/internal/user/usergraph"
 )
 
-//go:embed schema.graphql
-var sdl string
+var (
+	//go:embed schema.graphql
+	sdl string
+	//go:embed tokens.graphql
+	tokensSDL string
+)
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl }
+func SDL() string { return sdl + "\n" + tokensSDL }
 
 // Users loads the nodes of people.
 type Users interface {
@@ -58,6 +62,9 @@ func (n *Nodes) Session(ctx context.Context, id ids.Session) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !viewer.Token.IsZero() {
+		return nil, auth.ErrNoSession // a token lists no sessions
+	}
 	s, err := n.service.Session(ctx, viewer, id)
 	if err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func (n *Nodes) Account(ctx context.Context, id ids.User) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Account{account: a}, nil
+	return &Account{account: a, service: n.service}, nil
 }
 
 func caller(ctx context.Context) (principal.Principal, error) {

@@ -44,9 +44,20 @@ func insertSession(ctx context.Context, tx *sqldb.Tx, s auth.Session, network []
 
 // CreateSession stores a session and ends those that are too many.
 func (s *Store) CreateSession(ctx context.Context, n auth.Session, network []byte, limit int) ([]ids.Session, error) {
+	return s.createSession(ctx, n, network, limit, nil)
+}
+
+// createSession is CreateSession after what before finds under the journal's
+// lock; nil for nothing.
+func (s *Store) createSession(
+	ctx context.Context, n auth.Session, network []byte, limit int, before func(*sqldb.Tx) error,
+) ([]ids.Session, error) {
 	var crowded []ids.Session
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
+		if err == nil && before != nil {
+			err = before(tx)
+		}
 		if err != nil {
 			return err
 		}
@@ -105,7 +116,15 @@ func end(ctx context.Context, tx *sqldb.Tx, j *journal, user ids.User, w auth.Wh
 			return nil, err
 		}
 	}
-	return gone, nil
+	if w.Reason != auth.StateLocked || !w.Session.IsZero() {
+		return gone, nil
+	}
+	// Who may not come in any more does not by his programs either.
+	tokens, err := endTokens(ctx, tx, j, user, auth.WhichTokens{Reason: w.Reason, At: w.At})
+	for _, id := range tokens {
+		gone = append(gone, auth.Handle(id))
+	}
+	return gone, err
 }
 
 // Session returns a session that is still good.

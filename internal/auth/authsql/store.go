@@ -22,6 +22,8 @@ var (
 	_ auth.Sessions = (*Store)(nil)
 	_ auth.Keys     = (*Store)(nil)
 	_ auth.Changes  = (*Store)(nil)
+	_ auth.Factors  = (*Store)(nil)
+	_ auth.Tokens   = (*Store)(nil)
 	_ relay.Log     = (*Store)(nil)
 )
 

@@ -40,6 +40,11 @@ func BenchStore(b *testing.B, s Store) {
 		{"ChangeSession", c.changeSession},
 		{"CreateAndEndSession", c.endSession},
 		{"SigningKeys", c.signingKeys},
+		{"Totp", c.totp},
+		{"CreateSessionBy", c.createSessionBy},
+		{"CreateToken", c.createToken},
+		{"Token", c.token},
+		{"TokensUsed", c.tokensUsed},
 		{"Changes100", c.changes},
 		{"LastChange", c.lastChange},
 	} {
@@ -61,6 +66,7 @@ type crowd struct {
 
 	accounts []auth.NewAccount
 	sessions []auth.Session
+	tokens   []ids.PersonalToken
 }
 
 func (c *crowd) one(i int) auth.NewAccount { return c.accounts[i%len(c.accounts)] }
@@ -168,4 +174,36 @@ func (c *crowd) changes(b *testing.B, i int) error {
 func (c *crowd) lastChange(b *testing.B, _ int) error {
 	_, err := c.LastChange(b.Context())
 	return err
+}
+
+func (c *crowd) totp(b *testing.B, i int) error {
+	if i == 0 {
+		t := auth.Totp{User: c.one(0).ID, Sealed: make([]byte, 48), BegunAt: began}
+		if err := c.BeginTotp(b.Context(), t); err != nil {
+			return err
+		}
+	}
+	_, err := c.Totp(b.Context(), c.one(0).ID)
+	return err
+}
+
+func (c *crowd) createSessionBy(b *testing.B, i int) error {
+	_, err := c.CreateSessionBy(b.Context(), session(c.one(i).ID, began.Add(time.Duration(i))), nil, 10, auth.Proof{})
+	return err
+}
+
+func (c *crowd) createToken(b *testing.B, i int) error {
+	t := personal(c.one(i).ID, c.one(i).ID, began)
+	c.tokens = append(c.tokens, t.ID)
+	return c.CreateToken(b.Context(), t, 1_000_000)
+}
+
+func (c *crowd) token(b *testing.B, i int) error {
+	_, _, err := c.Token(b.Context(), c.tokens[i%len(c.tokens)], began)
+	return err
+}
+
+func (c *crowd) tokensUsed(b *testing.B, i int) error {
+	at := began.Add(time.Duration(i) * time.Minute)
+	return c.TokensUsed(b.Context(), map[ids.PersonalToken]time.Time{c.tokens[i%len(c.tokens)]: at})
 }

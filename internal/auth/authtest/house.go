@@ -25,6 +25,8 @@ type Store interface {
 	auth.Sessions
 	auth.Keys
 	auth.Changes
+	auth.Factors
+	auth.Tokens
 }
 
 // Password is a good one.
@@ -104,7 +106,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Sessions: store, Keys: store, Changes: store,
+		Accounts: store, Sessions: store, Keys: store, Changes: store, Factors: store, Tokens: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

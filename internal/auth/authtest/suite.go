@@ -22,6 +22,7 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"of many at once one is the administrator":    oneAdministrator,
 		"of many with one name one gets it":           oneWinner,
 		"passwords are replaced only when expected":   replacePassword,
+		"of many that change a password one does":     oneChanges,
 		"networks are known since the last sign-in":   networks,
 		"sessions come back and expire":               sessionsExpire,
 		"the session unused longest is crowded out":   crowdedOut,
@@ -30,6 +31,14 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"only the owner's sessions end, and are told": endSessions,
 		"the log is dense and in order":               logInOrder,
 		"signing keys are added once":                 signingKeys,
+
+		"a second factor is in force from its confirmation on": totpTurnsOn,
+		"a proof is spent once, with its session":              proofsAreSpentOnce,
+		"a second factor goes with a proof":                    totpTurnsOff,
+		"tokens come back, expire and are counted":             tokensComeBack,
+		"tokens end one by one, and with their user":           tokensEnd,
+		"the last use of a token is kept":                      tokensUsed,
+		"a bot has an owner and no password":                   botsHaveOwners,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

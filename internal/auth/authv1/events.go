@@ -14,6 +14,9 @@ const Topic = "auth"
 const (
 	AccountRegisteredName = "auth.account_registered.v1"
 	SessionEndedName      = "auth.session_ended.v1"
+	TokenEndedName        = "auth.token_ended.v1" //nolint:gosec // No credential.
+
+	SecondFactorChangedName = "auth.second_factor_changed.v1"
 )
 
 // AccountRegistered says that there is a new account.
@@ -30,8 +33,26 @@ type AccountRegistered struct {
 type SessionEnded struct {
 	SessionID ids.Session `json:"sessionId"`
 	UserID    ids.User    `json:"userId"`
-	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT or SUSPENDED;
-	// there may be more.
+	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT,
+	// PASSWORD_CHANGED, SECOND_FACTOR_CHANGED or SUSPENDED; there may be more.
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+}
+
+// TokenEnded says that a personal token ended before its time: it and its
+// sockets are refused from now on.
+type TokenEnded struct {
+	TokenID ids.PersonalToken `json:"tokenId"`
+	UserID  ids.User          `json:"userId"`
+	// Reason is REVOKED or SUSPENDED; there may be more.
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// SecondFactorChanged says that a user's sign-in asks for a second factor from
+// now on, or no longer.
+type SecondFactorChanged struct {
+	UserID  ids.User  `json:"userId"`
+	Enabled bool      `json:"enabled"`
+	At      time.Time `json:"at"`
 }

@@ -21,12 +21,16 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	t.Parallel()
 	user, _ := ids.FromBytes[ids.User]([]byte("0123456789abcdef"))
 	session, _ := ids.FromBytes[ids.Session]([]byte("fedcba9876543210"))
+	token, _ := ids.FromBytes[ids.PersonalToken]([]byte("fedcba9876543210"))
 	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
 	for name, event := range map[string]any{
 		authv1.AccountRegisteredName: authv1.AccountRegistered{
 			UserID: user, Username: "ada", DisplayName: "Ada L.", Role: principal.Member, At: at,
 		},
 		authv1.SessionEndedName: authv1.SessionEnded{SessionID: session, UserID: user, Reason: "REVOKED", At: at},
+		authv1.TokenEndedName:   authv1.TokenEnded{TokenID: token, UserID: user, Reason: "REVOKED", At: at},
+
+		authv1.SecondFactorChangedName: authv1.SecondFactorChanged{UserID: user, Enabled: true, At: at},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -70,8 +70,20 @@ func (s *Store) Incoming() string { return filepath.Join(s.dir, incoming) }
 const thumbnailSuffix = ".thumbnail"
 
 func (s *Store) path(id ids.Attachment) string {
+	return filepath.Join(s.dir, filepath.FromSlash(nameOf(id)))
+}
+
+func nameOf(id ids.Attachment) string {
 	name := id.String()
-	return filepath.Join(s.dir, name[len(name)-2:], name)
+	return name[len(name)-2:] + "/" + name
+}
+
+// Names are those of a complete file's parts under the directory, with slashes.
+func Names(a chat.Attachment) []string {
+	if !a.Thumbnail {
+		return []string{nameOf(a.ID)}
+	}
+	return []string{nameOf(a.ID), nameOf(a.ID) + thumbnailSuffix}
 }
 
 // Open opens a file that was taken in, or its thumbnail; chat.ErrNoFile when
@@ -134,6 +146,12 @@ func (s *Store) takeIn(ctx context.Context, f chat.File, from string) (chat.File
 		}
 	} else {
 		f.Size = info.Size()
+		switch err := blank(from, f.ContentType); {
+		case errors.Is(err, errDamaged):
+			return f, chat.ErrFileDamaged
+		case err != nil:
+			return f, err
+		}
 		if err := src.Sync(); err != nil {
 			return f, err
 		}

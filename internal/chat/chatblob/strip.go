@@ -22,7 +22,7 @@ var strippers = map[string]stripper{
 	"image/png":  stripPNG,
 	"image/apng": stripPNG,
 	"image/webp": stripWebP,
-	"image/gif":  func(w io.Writer, r io.Reader) error { _, err := io.Copy(w, r); return err },
+	"image/gif":  stripGIF,
 }
 
 // damaged makes the end of the file in the wrong place errDamaged.

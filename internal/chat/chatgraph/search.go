@@ -2,6 +2,7 @@ package chatgraph
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/graph-gophers/graphql-go"
@@ -23,6 +24,7 @@ type SearchMessagesArgs struct {
 	Query                    string
 	ConversationID, SenderID *graphql.ID
 	SentAfter, SentBefore    *gqlx.Time
+	HasAttachment            *bool
 	First                    *int32
 	After                    *string
 }
@@ -37,7 +39,7 @@ func (q *Query) SearchMessages(ctx context.Context, args SearchMessagesArgs) (*M
 	if err != nil {
 		return nil, err
 	}
-	in := chat.SearchInput{Query: args.Query, Limit: s.Limit, SentFrom: instant(args.SentAfter), SentBefore: instant(args.SentBefore)}
+	in := chat.SearchInput{Query: args.Query, Limit: s.Limit, SentFrom: instant(args.SentAfter), SentBefore: instant(args.SentBefore), Attached: attached(args.HasAttachment)}
 	nobody := false // a sender who is no user has sent nothing
 	if id := args.ConversationID; id != nil {
 		var ok bool
@@ -54,7 +56,7 @@ func (q *Query) SearchMessages(ctx context.Context, args SearchMessagesArgs) (*M
 	if err != nil {
 		return nil, err
 	}
-	filters := in.Conversation.String() + "/" + in.Sender.String() + "/" + in.SentFrom.String() + "/" + in.SentBefore.String()
+	filters := in.Conversation.String() + "/" + in.Sender.String() + "/" + in.SentFrom.String() + "/" + in.SentBefore.String() + "/" + strconv.Itoa(int(in.Attached))
 	l := q.g.list("search", parsed.String()+"/"+filters, who)
 	if in.Before, err = l.number(s.After, "after"); err != nil {
 		return nil, err
@@ -84,6 +86,18 @@ func instant(t *gqlx.Time) time.Time {
 		return time.Time{}
 	}
 	return t.Time
+}
+
+// attached is what hasAttachment filters for.
+func attached(has *bool) chat.Attached {
+	switch {
+	case has == nil:
+		return chat.AttachedOrNot
+	case *has:
+		return chat.WithAttachment
+	default:
+		return chat.WithoutAttachment
+	}
 }
 
 // MessageSearchConnection is one page of a search.

@@ -38,8 +38,8 @@ func (s *stub) Search(_ context.Context, _ ids.User, in chat.SearchInput) (chat.
 	return found, nil
 }
 
-const searchDoc = `query S($q: String!, $c: ID, $u: ID, $from: Time, $to: Time, $first: Int, $after: String) {
-	searchMessages(query: $q, conversationId: $c, senderId: $u, sentAfter: $from, sentBefore: $to, first: $first, after: $after) {
+const searchDoc = `query S($q: String!, $c: ID, $u: ID, $from: Time, $to: Time, $has: Boolean, $first: Int, $after: String) {
+	searchMessages(query: $q, conversationId: $c, senderId: $u, sentAfter: $from, sentBefore: $to, hasAttachment: $has, first: $first, after: $after) {
 		edges { cursor highlights { start end } node { seq sender { id } conversation { id name } replyTo { id } } }
 		pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
 	}
@@ -82,8 +82,13 @@ func TestFoundMessagesComeInPagesWithHighlights(t *testing.T) {
 	r.run(nil, searchDoc, map[string]any{"q": "text", "c": c.ID.String(), "u": r.viewer.String(), "from": from, "to": to})
 	in := r.searched
 	if in.Query != "text" || in.Conversation != c.ID || in.Sender != r.viewer || in.Limit != 50 ||
-		!in.SentFrom.Equal(created) || !in.SentBefore.Equal(time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)) {
+		in.Attached != chat.AttachedOrNot || !in.SentFrom.Equal(created) || !in.SentBefore.Equal(time.Date(2026, 11, 22, 19, 0, 0, 0, time.UTC)) {
 		t.Errorf("searched for %+v", in)
+	}
+	for has, want := range map[bool]chat.Attached{true: chat.WithAttachment, false: chat.WithoutAttachment} {
+		if r.run(nil, searchDoc, map[string]any{"q": "text", "has": has}); r.searched.Attached != want {
+			t.Errorf("with %v searched for %+v", has, r.searched)
+		}
 	}
 }
 
@@ -122,6 +127,7 @@ func TestASearchThatSaysNothingIsRefused(t *testing.T) {
 	at := got.SearchMessages.PageInfo.EndCursor
 	for name, vars := range map[string]map[string]any{
 		"another query": {"q": "tex"}, "other filters": {"q": "text", "u": r.viewer.String()},
+		"with attachments": {"q": "text", "has": true}, "without": {"q": "text", "has": false},
 		"a conversation": {"q": "text", "c": ids.New[ids.Conversation]().String()},
 	} {
 		vars["after"] = at

@@ -62,6 +62,13 @@ func (s *Store) CreateInvite(ctx context.Context, invite chat.Invite, hash []byt
 		return nil, err
 	}})
 	if err == nil {
+		var there int64
+		there, err = s.invites.CountDocuments(ctx, bson.D{is("c", invite.Conversation.Bytes()), is("revoked", int64(0))})
+		if err = mongodb.Translate(err); err == nil && there >= chat.MaxInvites {
+			err = chat.ErrTooManyInvites
+		}
+	}
+	if err == nil {
 		_, err = s.invites.InsertOne(ctx, inviteOf(&chat.ArchivedInvite{Invite: invite, Hash: hash}, 0))
 		err = mongodb.Translate(err)
 	}

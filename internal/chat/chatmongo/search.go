@@ -106,6 +106,9 @@ func searched(q chat.MessageQuery) bson.D {
 	if len(created) > 0 {
 		filter = append(filter, is("created", created))
 	}
+	if q.Attached != chat.AttachedOrNot {
+		filter = append(filter, is("files", bson.D{is("$exists", q.Attached == chat.WithAttachment)}))
+	}
 	return filter
 }
 

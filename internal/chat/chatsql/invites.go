@@ -44,6 +44,14 @@ func (s *Store) CreateInvite(ctx context.Context, invite chat.Invite, hash []byt
 		if h.memberVersion != version {
 			return chat.ErrMoved
 		}
+		var there int
+		err = tx.QueryRow(ctx, `SELECT count(*) FROM chat_invite WHERE conversation = $1 AND revoked_at IS NULL`, invite.Conversation).Scan(&there)
+		if err == nil && there >= chat.MaxInvites {
+			err = chat.ErrTooManyInvites
+		}
+		if err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx,
 			`INSERT INTO chat_invite (id, hash, conversation, creator, created_at, expires_at, max_uses, uses)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`,

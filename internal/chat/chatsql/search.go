@@ -116,6 +116,13 @@ func searchText(from, row string, q chat.MessageQuery) (text string, args []any)
 	if !q.SentBefore.IsZero() {
 		filter(`m.created_at <`, micros(q.SentBefore))
 	}
+	switch q.Attached {
+	case chat.AttachedOrNot:
+	case chat.WithAttachment:
+		b.WriteString(` AND m.attachments IS NOT NULL`)
+	case chat.WithoutAttachment:
+		b.WriteString(` AND m.attachments IS NULL`)
+	}
 	b.WriteString(` ORDER BY ` + row + ` DESC LIMIT $4`)
 	return b.String(), args
 }

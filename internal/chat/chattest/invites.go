@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ func (s suite) inviteTests() map[string]func(*testing.T) {
 		"an invite that is not good lets nobody in":           s.inviteNotGood,
 		"who is in already takes no use":                      s.inviteAgain,
 		"an invite decided on another membership is refused":  s.inviteMoved,
+		"there are two hundred invites and no more":           s.inviteMany,
 		"a revoked invite lets nobody in, whoever races":      s.inviteRevoked,
 	}
 }
@@ -68,6 +70,44 @@ func (s suite) invites(t *testing.T) {
 		second(s.Store.RevokeInvite(t.Context(), ids.New[ids.GroupInvite](), s.Now())),
 	} {
 		refused(t, "none", err, chat.ErrNoInvite)
+	}
+}
+
+// inviteMany fills a conversation's invites; one more is refused until one is
+// revoked, and another conversation's are its own.
+func (s suite) inviteMany(t *testing.T) {
+	u := Users(1)
+	c, other := s.Group(t, u...), s.Group(t, u...)
+	v := s.View(t, u[0], c.ID)
+	one := func() (chat.Invite, error) {
+		id := ids.New[ids.GroupInvite]()
+		invite := chat.Invite{ID: id, Conversation: c.ID, Creator: u[0], CreatedAt: s.Now()}
+		return invite, s.Store.CreateInvite(t.Context(), invite, id.Bytes(), v.MemberVersion)
+	}
+	var last chat.Invite
+	var work sync.WaitGroup
+	for i := range 50 {
+		work.Go(func() {
+			for range chat.MaxInvites / 50 {
+				made, err := one()
+				if err != nil {
+					t.Error(err)
+				}
+				if i == 0 {
+					last = made
+				}
+			}
+		})
+	}
+	work.Wait()
+	_, err := one()
+	refused(t, "one more", err, chat.ErrTooManyInvites)
+	s.Invite(t, other.ID, u[0], 0, time.Time{})
+	if _, err := s.Store.RevokeInvite(t.Context(), last.ID, s.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := one(); err != nil {
+		t.Errorf("in the place of a revoked one: %v", err)
 	}
 }
 

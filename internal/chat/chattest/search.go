@@ -271,6 +271,19 @@ func (s suite) findsPages(t *testing.T) {
 	find("between", chat.MessageQuery{SentFrom: from, SentBefore: to}, func(m chat.Message) bool {
 		return !m.CreatedAt.Before(from) && m.CreatedAt.Before(to)
 	})
+	first, second := s.SendFiles(t, in, s.Image(t, u)), s.SendFiles(t, elsewhere, s.Image(t, other), s.Image(t, other))
+	for _, m := range []chat.Message{first, second} {
+		sent = append(sent, s.Edit(t, m, "needle with a picture"))
+	}
+	s.Index(t)
+	has := func(m chat.Message) bool { return len(m.Attachments) > 0 }
+	find("with files", chat.MessageQuery{Attached: chat.WithAttachment}, has)
+	find("with files of one sender", chat.MessageQuery{Attached: chat.WithAttachment, Sender: u}, func(m chat.Message) bool { return has(m) && m.Sender == u })
+	find("without files", chat.MessageQuery{Attached: chat.WithoutAttachment}, func(m chat.Message) bool { return !has(m) })
+	find("with files or not", chat.MessageQuery{}, func(chat.Message) bool { return true })
+	s.Delete(t, first)
+	sent = slices.Delete(sent, len(sent)-2, len(sent)-1)
+	find("with files, but for a deleted one", chat.MessageQuery{Attached: chat.WithAttachment}, has)
 	find("nobody's", chat.MessageQuery{Sender: Users(1)[0]}, func(chat.Message) bool { return false })
 }
 

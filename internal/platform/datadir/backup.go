@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,9 @@ type BackupConfig struct {
 	To   string // must not exist; its parent must
 	// Relaxed says that the database is written so, as in sqldb.Config.
 	Relaxed bool
+	// Files lists what of FilesDir is to be copied too; nil: nothing.
+	Files    Files
+	FilesDir string // FilesDir in From where it is empty
 }
 
 // Report tells what was backed up or restored.
@@ -54,10 +58,12 @@ type Report struct {
 	Bytes    int64
 	Begun    time.Time // the backup; zero for a restore of what is none
 	Key      bool      // the master key's file is in it
+	Files    FilesReport
 }
 
 // Backup copies a data directory with an embedded store, with all that was
-// committed before the call. The server that uses it does not notice. The copy
+// committed before the call, and the files that it tells of then, but for those
+// that are deleted meanwhile. The server that uses it does not notice. The copy
 // is made in a directory beside To, which gets that name when all is on the
 // disk and checked; after an error nothing is left of it. Errors are one line
 // that says what to do.
@@ -70,7 +76,10 @@ func Backup(ctx context.Context, cfg BackupConfig) (Report, error) {
 	if from.marker.Backup != nil {
 		return Report{}, fmt.Errorf("%s is a backup itself; copy it as any directory", from.Path)
 	}
-	to, err := beginTarget(cfg.To, from.Path)
+	if cfg.FilesDir, err = filepath.Abs(cmp.Or(cfg.FilesDir, filepath.Join(from.Path, FilesDir))); err != nil {
+		return Report{}, err
+	}
+	to, err := beginTarget(cfg.To, from.Path, cfg.FilesDir)
 	if err != nil {
 		return Report{}, err
 	}
@@ -81,10 +90,14 @@ func Backup(ctx context.Context, cfg BackupConfig) (Report, error) {
 			return Report{}, to.refine(err)
 		}
 	}
+	files, err := to.takeFiles(ctx, cfg, from, note.Files)
+	if err != nil {
+		return Report{}, to.refine(err)
+	}
 	if err := to.finish(marker{Format: from.marker.Format, Holds: from.marker.Holds, Backup: note}); err != nil {
 		return Report{}, to.refine(err)
 	}
-	return Report{From: from.Path, To: to.path, Bytes: note.size(), Begun: begun, Key: from.holdsKey()}, nil
+	return Report{From: from.Path, To: to.path, Bytes: note.size(), Begun: begun, Key: from.holdsKey(), Files: files}, nil
 }
 
 func (d *Dir) holdsKey() bool { return slices.Contains(d.marker.Holds, keys.FileName) }
@@ -125,7 +138,7 @@ type target struct {
 
 // beginTarget makes the directory beside path, in the place of what an earlier
 // try has left there.
-func beginTarget(path, data string) (*target, error) {
+func beginTarget(path, data, files string) (*target, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -138,6 +151,8 @@ func beginTarget(path, data string) (*target, error) {
 		return nil, fmt.Errorf("%s: %s", abs, reason(err))
 	case liesIn(abs, data):
 		return nil, fmt.Errorf("%s lies in the data directory; name a place outside, best on another disk", abs)
+	case liesIn(abs, files):
+		return nil, fmt.Errorf("%s lies in the directory of files; name a place outside, best on another disk", abs)
 	}
 	if err := t.sweep(); err != nil {
 		return nil, err
@@ -209,7 +224,7 @@ func (t *target) sweep() error {
 
 // ofBackup says whether a backup makes a file of that name on its way.
 func ofBackup(name string) bool {
-	return slices.ContainsFunc([]string{DatabaseFile, keys.FileName, MarkerFile}, func(own string) bool {
+	return name == FilesDir || slices.ContainsFunc([]string{DatabaseFile, keys.FileName, MarkerFile}, func(own string) bool {
 		rest, ok := strings.CutPrefix(name, own)
 		return ok && slices.Contains([]string{"", "-journal", "-wal", "-shm", ".new"}, rest)
 	})

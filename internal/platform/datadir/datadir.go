@@ -21,6 +21,9 @@ const (
 	lockFile     = "chatd.lock" // held by flock while a chatd uses the directory; its text is the pid
 )
 
+// ErrInUse says that another process has the directory.
+var ErrInUse = errors.New("in use by another chatd")
+
 // dataFormat numbers the layout of the directory. A chatd refuses a higher
 // one than its own. The schema of the store has numbers of its own.
 const dataFormat = 1
@@ -189,8 +192,8 @@ func (d *Dir) takeLock() error {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		pid := make([]byte, 20)
 		n, _ := f.ReadAt(pid, 0)
-		return fmt.Errorf("data directory %s: in use by another chatd (pid %s); stop it, or name another --data-dir",
-			d.Path, bytes.TrimSpace(pid[:n]))
+		return fmt.Errorf("data directory %s: %w (pid %s); stop it, or name another --data-dir",
+			d.Path, ErrInUse, bytes.TrimSpace(pid[:n]))
 	}
 	if err != nil {
 		return dirError(d.Path, "cannot be locked", err)

@@ -42,6 +42,21 @@ func OpenStopped(path string) (*Dir, error) {
 	return d, nil
 }
 
+// OpenBeside looks at a data directory with an embedded store that another
+// chatd may be using, and goes on using. It takes no lock; what is in the
+// directory may change at any time, and only the store, which has locks of its
+// own, may be written.
+func OpenBeside(path string) (*Dir, error) {
+	d, err := embedded(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkRestored(); err != nil {
+		return nil, err
+	}
+	return d, d.CheckEmbedded()
+}
+
 // Move returns the mark; nil where there is none.
 func (d *Dir) Move() *Move { return d.marker.Move }
 

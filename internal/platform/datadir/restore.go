@@ -28,6 +28,9 @@ type RestoreConfig struct {
 	// so that what was given out after the backup is not mistaken for what
 	// will be given out now.
 	Renew func(context.Context, *sqldb.DB) error
+	// Files lists what a data directory has in FilesDir; a backup knows it.
+	Files    Files
+	FilesDir string // where they get; FilesDir in To where it is empty
 }
 
 // Restore makes a data directory of a backup. It has the directory's lock from
@@ -48,7 +51,7 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Report, error) {
 		return Report{}, err
 	}
 	defer to.Close() //nolint:errcheck // It lets go.
-	bytes, err := to.fill(ctx, from, cfg.Renew)
+	bytes, files, err := to.fill(ctx, from, cfg)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return Report{}, fmt.Errorf("interrupted; what there is in %s is not finished", to.Path)
@@ -57,7 +60,7 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Report, error) {
 	case err != nil:
 		return Report{}, err
 	}
-	r := Report{From: from.Path, To: to.Path, Bytes: bytes, Key: from.holdsKey()}
+	r := Report{From: from.Path, To: to.Path, Bytes: bytes, Key: from.holdsKey(), Files: files}
 	if note := from.marker.Backup; note != nil {
 		r.Begun = note.Begun
 	}
@@ -141,38 +144,50 @@ func (d *Dir) refuseUsed(entries []os.DirEntry) error {
 	return nil
 }
 
-// fill brings the files of from here: whole and renewed in RestoreDir first,
-// then to their places, the marker last.
-func (d *Dir) fill(ctx context.Context, from *Dir, fresh func(context.Context, *sqldb.DB) error) (bytes int64, err error) {
+// fill brings what is in from here: whole and renewed in RestoreDir first, then
+// to its places, the marker last.
+func (d *Dir) fill(ctx context.Context, from *Dir, cfg RestoreConfig) (bytes int64, files FilesReport, err error) {
+	place, err := d.beginFiles(cfg.FilesDir, from)
+	if err != nil {
+		return 0, files, err
+	}
 	staged := filepath.Join(d.Path, RestoreDir)
 	if err := d.clear(staged); err != nil {
-		return 0, err
+		return 0, files, err
 	}
 	for _, name := range from.marker.Holds {
 		sum, err := from.copyOut(ctx, name, staged)
 		if err != nil {
-			return 0, err
+			return 0, files, err
 		}
 		bytes += sum.Size
 	}
-	if err := renew(ctx, filepath.Join(staged, DatabaseFile), fresh); err != nil {
-		return 0, err
+	if err := renew(ctx, filepath.Join(staged, DatabaseFile), cfg.Renew); err != nil {
+		return 0, files, err
+	}
+	files, more, err := d.fillFiles(ctx, from, cfg.Files, place.stage)
+	if err != nil {
+		return 0, files, err
+	}
+	bytes += more
+	if err := place.place(); err != nil {
+		return 0, files, err
 	}
 	for _, name := range from.marker.Holds {
 		if err := os.Rename(filepath.Join(staged, name), filepath.Join(d.Path, name)); err != nil {
-			return 0, err
+			return 0, files, err
 		}
 	}
 	if err := syncDir(d.Path); err != nil {
-		return 0, err
+		return 0, files, err
 	}
 	if err := d.Hold(from.marker.Holds...); err != nil {
-		return 0, err
+		return 0, files, err
 	}
 	if err := os.RemoveAll(staged); err != nil {
-		return 0, err
+		return 0, files, err
 	}
-	return bytes, syncDir(d.Path)
+	return bytes, files, errors.Join(place.finish(), syncDir(d.Path))
 }
 
 // clear makes RestoreDir anew, on the disk before anything else is, and takes

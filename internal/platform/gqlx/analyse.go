@@ -241,8 +241,10 @@ func (e *Engine) roots(p *plan, s *shape) *refusal {
 			}
 			continue
 		}
-		isOpen := e.schema.traits[fieldKey{n.fields[0].ObjectDefinition.Name, n.name}].open
-		p.open = p.open && isOpen
+		of := e.schema.traits[fieldKey{n.fields[0].ObjectDefinition.Name, n.name}]
+		isOpen := of.open
+		p.open, p.admin = p.open && isOpen, p.admin || of.admin
+		p.session = p.session || of.session
 		if p.kind == Mutation && isOpen {
 			if once[n.name] {
 				return refuse(errs.TooComplex, "%s may occur once in an operation.", n.name).at(n.fields[0].Position)

@@ -46,6 +46,8 @@ type plan struct {
 	name      string
 	kind      Kind
 	open      bool
+	admin     bool // a root field is @admin
+	session   bool // a root field is @session
 	fields    []string
 	selects   map[string]struct{}
 	variables ast.VariableDefinitionList

@@ -132,8 +132,15 @@ func (e *Engine) prepare(ctx context.Context, r Request) (d *Document, bad *refu
 	if err != nil || bad != nil {
 		return nil, bad, err
 	}
-	if _, ok := principal.From(ctx); !ok && !p.open {
+	who, ok := principal.From(ctx)
+	if !ok && !p.open {
 		return nil, nil, e.unauthenticated(ctx)
+	}
+	if err := p.permits(who); ok && err != nil {
+		return nil, nil, err
+	}
+	if p.admin && !who.IsAdmin() {
+		return nil, nil, errNotAdmin
 	}
 	vars, unfit := e.schema.coerce(p, r.Variables)
 	if unfit != nil {

@@ -214,7 +214,7 @@ func costOf(nodes []*node, absent int) cost {
 		l.pages = f.Definition.Arguments.ForName("first") != nil || f.Definition.Arguments.ForName("last") != nil
 		variable := false
 		for _, f := range n.fields {
-			for _, arg := range []string{"first", "last", "ids"} {
+			for _, arg := range []string{"first", "last", "ids", "representations"} {
 				if v, ok := lengthOf(f, arg); ok {
 					l.lengths = append(l.lengths, v)
 					variable = variable || v.variable != ""
@@ -234,7 +234,7 @@ func costOf(nodes []*node, absent int) cost {
 // not.
 func lengthOf(f *ast.Field, arg string) (length, bool) {
 	def, given := f.Definition.Arguments.ForName(arg), f.Arguments.ForName(arg)
-	if def == nil || given == nil || (arg == "ids") != (def.Type.Elem != nil) {
+	if def == nil || given == nil || (arg == "ids" || arg == "representations") != (def.Type.Elem != nil) {
 		return length{}, false
 	}
 	switch v := given.Value; v.Kind {

@@ -22,6 +22,7 @@ import (
 var (
 	errTooLong   = errs.New(errs.Unavailable, "gqlx.timeout", "The operation took too long and was ended.")
 	errGone      = errs.New(errs.Unavailable, "gqlx.cancelled", "The request was given up.")
+	errNotAdmin  = errs.New(errs.Forbidden, "gqlx.not_admin", "Only the server's administrators may.")
 	errArguments = errs.New(errs.BadInput, "gqlx.arguments", "The arguments are not valid.")
 )
 

@@ -29,7 +29,10 @@ type fieldKey struct{ typ, field string }
 type trait struct {
 	viewer bool
 	open   bool
+	admin  bool
 	splice SpliceKind
+	// session: refused to personal tokens.
+	session bool
 }
 
 // compose merges the sources into one schema. Extensions are folded into their
@@ -111,7 +114,8 @@ func described(doc *ast.SchemaDocument) error {
 func (s *schema) collectTraits() {
 	for _, d := range s.Types {
 		for _, f := range d.Fields {
-			own := trait{viewer: f.Directives.ForName("viewer") != nil, open: f.Directives.ForName("open") != nil}
+			own := trait{viewer: f.Directives.ForName("viewer") != nil, open: f.Directives.ForName("open") != nil, admin: f.Directives.ForName("admin") != nil}
+			own.session = f.Directives.ForName("session") != nil
 			if sp := f.Directives.ForName("spliced"); sp != nil {
 				own.splice = spliceKinds[sp.Arguments.ForName("as").Value.Raw]
 			}
@@ -129,5 +133,7 @@ func (s *schema) addTrait(typ, field string, t trait) {
 	}
 	k := fieldKey{typ, field}
 	old := s.traits[k]
-	s.traits[k] = trait{viewer: old.viewer || t.viewer, open: old.open || t.open, splice: max(old.splice, t.splice)}
+	t.viewer, t.open, t.admin = old.viewer || t.viewer, old.open || t.open, old.admin || t.admin
+	t.session, t.splice = old.session || t.session, max(old.splice, t.splice)
+	s.traits[k] = t
 }

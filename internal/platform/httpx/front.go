@@ -128,7 +128,7 @@ func (f *Front) identify(ctx context.Context, r *http.Request, head http.Header)
 	p, err := f.deps.Auth.Authenticate(ctx, token)
 	if err != nil {
 		if errs.KindOf(err) == errs.Unauthenticated {
-			err = errBadToken
+			err = errs.Of(err) // its sentence is for clients; what was wrapped around it is not
 		}
 		return withTokenError(ctx, err), principal.Principal{}
 	}

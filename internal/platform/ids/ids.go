@@ -18,6 +18,7 @@ type (
 	groupInviteTag  struct{}
 	reportTag       struct{}
 	attachmentTag   struct{}
+	personalTag     struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -28,6 +29,7 @@ func (reportTag) prefix() string       { return "rep_" }
 func (keyTag) prefix() string          { return "key_" }
 func (groupInviteTag) prefix() string  { return "giv_" }
 func (attachmentTag) prefix() string   { return "att_" }
+func (personalTag) prefix() string     { return "pat_" }
 
 // The identifiers, one type each.
 type (
@@ -47,6 +49,8 @@ type (
 	Report = ID[reportTag]
 	// Attachment names an uploaded file, sent or not.
 	Attachment = ID[attachmentTag]
+	// PersonalToken names a personal token, not its text.
+	PersonalToken = ID[personalTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

@@ -116,3 +116,7 @@ func ParseReport(s string) (Report, bool) { return parse[reportTag](s) }
 
 // ParseAttachment reads an attachment's opaque form; false for anything else.
 func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](s) }
+
+// ParsePersonalToken reads the opaque form of a personal token's id, not its
+// text; false for anything else.
+func ParsePersonalToken(s string) (PersonalToken, bool) { return parse[personalTag](s) }

@@ -19,14 +19,22 @@ const (
 	Bot    Role = "BOT"
 )
 
-// Principal is a signed-in user as one session knows him. It is immutable.
+// Principal is a signed-in user as one session knows him, or a user as one of
+// his personal tokens does. It is immutable.
 type Principal struct {
-	User    ids.User
+	User ids.User
+	// Session is what ends; of a personal token, the same bytes as Token.
 	Session ids.Session
-	Role    Role
+	// Role is the account's. A personal token without ScopeAdmin has at
+	// most that of a member.
+	Role Role
 	// Expires is when the access token ends; a socket ends with it unless it
-	// is renewed.
+	// is renewed. Zero for a personal token that has no end.
 	Expires time.Time
+	// Token is the personal token that speaks; zero for a session.
+	Token ids.PersonalToken
+	// Scopes is what Token may be used for.
+	Scopes Scope
 }
 
 // IsAdmin says whether the user administers this server.

@@ -36,6 +36,9 @@ type Config struct {
 	// (synchronous=NORMAL): a power cut may then lose the last commits, but
 	// never leaves the file damaged. PostgreSQL has its own setting for that.
 	Relaxed bool
+	// Beside says that another program has SQLite's file open and may write it
+	// at any moment: its log is not looked through.
+	Beside bool
 	// MaxConns bounds the connections: PostgreSQL's pool (20), SQLite's
 	// readers (4, at least 2).
 	MaxConns int

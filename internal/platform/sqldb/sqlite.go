@@ -95,7 +95,7 @@ func (d *DB) prepareFile(ctx context.Context) error {
 		return fmt.Errorf("%w: %s is empty; remove it to start anew", ErrCorrupt, path)
 	}
 	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-		if d.cfg.Relaxed { // a power cut may leave any commit out
+		if d.cfg.Relaxed || d.cfg.Beside { // a power cut may leave any commit out; another may be writing it
 			return nil
 		}
 		return checkLog(path + "-wal") // the file may rightly be behind its own header

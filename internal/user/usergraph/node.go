@@ -56,6 +56,9 @@ func (u *User) Locale() *string { return orNull(u.profile.Locale) }
 // CreatedAt resolves User.createdAt.
 func (u *User) CreatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.CreatedAt) }
 
+// Bot resolves User.bot.
+func (u *User) Bot() bool { return u.profile.Bot }
+
 // UpdatedAt resolves User.updatedAt.
 func (u *User) UpdatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.UpdatedAt) }
 

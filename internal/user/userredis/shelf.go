@@ -64,9 +64,10 @@ type kept struct {
 	TimeZone    string    `json:"tz,omitempty"`
 	Locale      string    `json:"l,omitempty"`
 	CreatedAt   time.Time `json:"c"`
+	Bot         bool      `json:"bt,omitempty"`
 }
 
-func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/1/" + id.String()) }
+func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/2/" + id.String()) }
 
 // Take implements user.Shelf: one MGET.
 func (s *Shelf) Take(ctx context.Context, of []ids.User) []user.Kept {
@@ -109,6 +110,7 @@ func read(text []byte) (k user.Kept, ok bool) {
 		Username: v.Username, DisplayName: v.DisplayName, Bio: v.Bio,
 		Status:   user.Status{Text: v.StatusText, Emoji: v.StatusEmoji, ExpiresAt: v.StatusEnds},
 		TimeZone: v.TimeZone, Locale: v.Locale, CreatedAt: v.CreatedAt, UpdatedAt: time.UnixMicro(updated).UTC(),
+		Bot: v.Bot,
 	}
 	return k, true
 }
@@ -124,7 +126,7 @@ func (s *Shelf) Put(ctx context.Context, profiles []user.Kept) {
 		text, err := json.Marshal(kept{
 			Username: k.Username, DisplayName: k.DisplayName, Bio: k.Bio,
 			StatusText: k.Status.Text, StatusEmoji: k.Status.Emoji, StatusEnds: k.Status.ExpiresAt,
-			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt,
+			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot,
 		})
 		if err != nil {
 			panic(err) // texts and times

@@ -60,13 +60,13 @@ func TestRubbishOnTheShelfIsNobody(t *testing.T) {
 	shelf := userredis.NewShelf(redisdbtest.Open(t, redisdb.Config{URL: s.URL(), Prefix: "chatd"}), zerolog.Nop())
 	ada := usertest.Profile("ada", "Ada")
 	for _, text := range []string{"", "x", fmt.Sprintf("%032x", 5), fmt.Sprintf("%032x", 5) + "{", fmt.Sprintf("%032x", 5) + "{}", fmt.Sprintf("%032s{}", "-")} {
-		s.Do(t, "SET", "chatd:profile/1/"+ada.ID.String(), text)
+		s.Do(t, "SET", "chatd:profile/2/"+ada.ID.String(), text)
 		if found := shelf.Take(t.Context(), []ids.User{ada.ID}); len(found) != 0 {
 			t.Errorf("%q: %+v", text, found)
 		}
 	}
-	s.Do(t, "DEL", "chatd:profile/1/"+ada.ID.String())
-	s.Do(t, "LPUSH", "chatd:profile/1/"+ada.ID.String(), "x")
+	s.Do(t, "DEL", "chatd:profile/2/"+ada.ID.String())
+	s.Do(t, "LPUSH", "chatd:profile/2/"+ada.ID.String(), "x")
 	if found := shelf.Take(t.Context(), []ids.User{ada.ID}); len(found) != 0 {
 		t.Errorf("of a list: %+v", found)
 	}

@@ -35,14 +35,15 @@ func New(db *sqldb.DB) *Store {
 func (s *Store) OnCommit(fn func()) { s.onCommit = fn }
 
 const columns = `p.id, p.username, p.display_name, p.bio, p.status_text, p.status_emoji,
-	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at`
+	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot`
 
 func scan(row sqldb.Row) (user.Profile, error) {
 	var p user.Profile
-	var created, updated int64
+	var created, updated, bot int64
 	var expires sql.NullInt64
 	err := row.Scan(&p.ID, &p.Username, &p.DisplayName, &p.Bio, &p.Status.Text, &p.Status.Emoji,
-		&expires, &p.TimeZone, &p.Locale, &created, &updated)
+		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot)
+	p.Bot = bot != 0
 	p.CreatedAt, p.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
 	if expires.Valid {
 		p.Status.ExpiresAt = time.UnixMicro(expires.Int64).UTC()
@@ -53,13 +54,20 @@ func scan(row sqldb.Row) (user.Profile, error) {
 	return p, err
 }
 
+func flag(set bool) int64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
 // Create implements user.Store.
 func (s *Store) Create(ctx context.Context, p user.Profile) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(ctx, `INSERT INTO user_profiles
-			(id, username, display_name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
+			(id, username, display_name, created_at, updated_at, bot) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT DO NOTHING`,
-			p.ID, p.Username, p.DisplayName, p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro())
+			p.ID, p.Username, p.DisplayName, p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro(), flag(p.Bot))
 		if err != nil {
 			return fmt.Errorf("insert the profile: %w", err)
 		}

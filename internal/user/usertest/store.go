@@ -114,6 +114,7 @@ func usernameTaken(t *testing.T, s user.Store) {
 
 func readsBack(t *testing.T, s user.Store) {
 	a, b := Profile("ada", "Ada"), Profile("bob", `Bób "the 漢字" O'Neill 👩‍🚀 \ %_`)
+	b.Bot = true
 	add(t, s, a, b)
 	if got := read(t, s, b.ID, ids.New[ids.User](), a.ID); !reflect.DeepEqual(got, []user.Profile{a, b}) {
 		t.Errorf("read %+v", got)
