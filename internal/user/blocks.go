@@ -12,7 +12,7 @@ import (
 	"chatd/internal/user/userv1"
 )
 
-// blocks is who has blocked whom: all of it, some 100 bytes each, since every
+// blocks is who has blocked whom: all of it, some 60 bytes each, since every
 // direct message is sent by it, and every presence told. It is read at the
 // start, and what changes is read again (docs/adr/0029-blocks.md).
 type blocks struct {

@@ -182,7 +182,7 @@ type ContactQuery struct {
 
 // key is a contact's place in its list.
 func (c Contact) key() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(c.Since.UnixMicro())), c.User.Bytes()...) //nolint:gosec // After 1970.
+	return append(binary.BigEndian.AppendUint64(nil, uint64(c.Since.UnixMicro())), c.User.Bytes()...)
 }
 
 // contactAt reads a place that key has made.

@@ -132,3 +132,14 @@ func (f *Fake) Related(_ context.Context, viewer ids.User, after, upTo int64, li
 	}
 	return all[:min(len(all), limit)], nil
 }
+
+// Block has so many blocks be there, spread over some users, without events.
+func (f *Fake) Block(who []ids.User, blocks int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range blocks {
+		by := i % len(who)
+		of := (by + 1 + i/len(who)) % len(who)
+		f.related[user.Block{By: who[by], Of: who[of]}] = related{user.Blocked, Born}
+	}
+}

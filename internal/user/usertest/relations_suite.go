@@ -100,7 +100,7 @@ func refusesRelations(t *testing.T, s user.Store) {
 	ada, bob := Profile("ada", "Ada"), Profile("bob", "Bob")
 	add(t, s, ada, bob)
 	no := errors.New("no")
-	if _, _, err := s.Relate(t.Context(), ada.ID, bob.ID, Born, func(p user.Pair) (user.Pair, error) {
+	if _, _, err := s.Relate(t.Context(), ada.ID, bob.ID, Born, func(user.Pair) (user.Pair, error) {
 		return user.Pair{Mine: user.Blocked, Theirs: user.Blocked}, no
 	}); !errors.Is(err, no) {
 		t.Errorf("a change that fails: %v", err)
