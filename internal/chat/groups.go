@@ -17,7 +17,7 @@ func (s *Service) OpenDirect(ctx context.Context, viewer, other ids.User) (View,
 	if viewer == other {
 		return View{}, ErrSelf.With(errs.Field("input.userId"))
 	}
-	if err := s.known(ctx, other); err != nil {
+	if err := s.known(ctx, viewer, other); err != nil {
 		return View{}, fmt.Errorf("open a direct conversation: %w", err)
 	}
 	now := s.cfg.Now()
@@ -37,7 +37,7 @@ func (s *Service) CreateGroup(ctx context.Context, viewer ids.User, g NewGroup) 
 	if len(others)+1 > MaxMembers {
 		return View{}, ErrTooManyMembers.With(errs.Field("input.memberIds"))
 	}
-	if err := s.known(ctx, others...); err != nil {
+	if err := s.known(ctx, viewer, others...); err != nil {
 		return View{}, fmt.Errorf("create a group: %w", err)
 	}
 	now := s.cfg.Now()
@@ -76,7 +76,7 @@ func (s *Service) AddMembers(ctx context.Context, viewer ids.User, id ids.Conver
 		case !may(v.Kind, v.Viewer.Role, mayAdd):
 			return ErrForbidden
 		}
-		if err := s.known(ctx, users...); err != nil {
+		if err := s.known(ctx, viewer, users...); err != nil {
 			return err
 		}
 		now := s.cfg.Now()

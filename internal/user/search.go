@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,7 +22,8 @@ type Found struct {
 
 // Search returns the profiles of which username and display name have, for
 // each word of the query, one that begins with it, whatever its case and
-// accents; by rising username. No character of the query has a meaning of its
+// accents; by rising username; without those whom the viewer has blocked, or who
+// have blocked him. No character of the query has a meaning of its
 // own. ErrBadQuery; errs.ErrBadInput for the page's size and errs.ErrBadCursor
 // for a cursor that is not of this viewer and query.
 func (s *Service) Search(ctx context.Context, viewer ids.User, query string, args page.Args) (Found, error) {
@@ -48,9 +48,9 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 		}
 		q.After = string(after)
 	}
-	profiles, err := s.Store.Search(ctx, q)
+	profiles, err := s.searchFor(ctx, viewer, q)
 	if err != nil {
-		return Found{}, fmt.Errorf("search users: %w", err)
+		return Found{}, err
 	}
 	f := Found{Info: page.Info{HasNext: len(profiles) > part.Limit, HasPrevious: part.After != ""}}
 	f.Profiles = profiles[:min(len(profiles), part.Limit)]

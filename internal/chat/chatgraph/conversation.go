@@ -153,8 +153,12 @@ func (r *MemberRights) SetRole() bool { return r.r.SetRole }
 func (r *MemberRights) TransferOwnership() bool { return r.r.TransferOwnership }
 
 // ViewerCan resolves viewerCan.
-func (c *Conversation) ViewerCan() *ConversationRights {
-	return &ConversationRights{chat.ConversationRights(*c.v)}
+func (c *Conversation) ViewerCan(ctx context.Context) (*ConversationRights, error) {
+	walled, err := c.near.isWalled(ctx, c.v.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &ConversationRights{chat.ConversationRights(*c.v).Behind(walled)}, nil
 }
 
 // ConversationRights is what the viewer may do in a conversation.

@@ -29,12 +29,16 @@ func (q *Query) User(ctx context.Context, args struct{ ID graphql.ID }) (*User, 
 	if !ok {
 		return nil, user.ErrNoUser
 	}
-	return q.users.One(ctx, id)
+	return q.users.seeOne(ctx, id)
 }
 
 // UserByUsername resolves Query.userByUsername.
 func (q *Query) UserByUsername(ctx context.Context, args struct{ Username string }) (*User, error) {
-	p, err := q.service.ByUsername(ctx, args.Username)
+	viewer, ok := principal.From(ctx)
+	if !ok {
+		return nil, errs.ErrUnauthenticated
+	}
+	p, err := q.service.SeeByUsername(ctx, viewer.User, args.Username)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,7 @@ func (q *Query) Users(ctx context.Context, args struct{ IDs []graphql.ID }) ([]*
 	for i, id := range args.IDs {
 		of[i], _ = ids.ParseUser(string(id))
 	}
-	return q.users.Many(ctx, of)
+	return q.users.See(ctx, of)
 }
 
 type searchArgs struct {
