@@ -207,11 +207,7 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "chat", Start: a.contexts.chat.Start, Run: a.contexts.chat.Run},
 		lifecycle.Part{Name: "presence", Run: a.contexts.present.Run},
 	)
-	users := lifecycle.Part{Name: "user", Start: a.contexts.user.Start}
-	if a.cfg.several() || a.contexts.user.Shelf != nil {
-		users.Run = a.contexts.user.Run
-	}
-	g.Add(users)
+	g.Add(lifecycle.Part{Name: "user", Start: a.contexts.user.Start, Run: a.contexts.user.Run})
 	if a.redis != nil {
 		g.Add(
 			lifecycle.Part{Name: "redis", Run: until(a.redis.Run)},

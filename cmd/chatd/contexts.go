@@ -42,6 +42,8 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
+		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
+		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
 		Company: company{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
@@ -56,17 +58,18 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
 		Limiter:    limiter,
 		Discretion: c.user,
+		Walls:      c.user,
 		Blobs:      s.blobs(),
 	}, chat.Config{Files: filesLimits(cfg)})
 	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
 	c.present = user.NewPresence(user.PresenceDeps{
-		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared),
+		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
 	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
 	if err != nil {
 		return nil, fmt.Errorf("event cursors: %w", err)
 	}
-	c.viewers = feed.NewViewers(codec, feed.Config{Signals: c.present}, c.chat.Source())
+	c.viewers = feed.NewViewers(codec, feed.Config{Signals: c.present}, c.chat.Source(), c.user.Source())
 	return c, nil
 }
 

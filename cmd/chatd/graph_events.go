@@ -116,6 +116,8 @@ func (g *graph) event(event any, local feed.Local) *Event {
 	switch e := event.(type) {
 	case *chat.Event:
 		return &Event{g.chat.EventNode(e, local)}
+	case *user.RelationshipChanged:
+		return &Event{g.people.Related(e, local)}
 	case *user.PresenceChanged:
 		return &Event{g.people.Changed(e, local)}
 	case *user.PresenceSnapshot:
@@ -201,6 +203,11 @@ func (e *Event) ToTypingChanged() (*chatgraph.TypingChanged, bool) {
 // ToConversationSettingsChanged tells whether it is that type.
 func (e *Event) ToConversationSettingsChanged() (*chatgraph.ConversationSettingsChanged, bool) {
 	return is[*chatgraph.ConversationSettingsChanged](e.node)
+}
+
+// ToRelationshipChanged tells whether it is that type.
+func (e *Event) ToRelationshipChanged() (*usergraph.RelationshipChanged, bool) {
+	return is[*usergraph.RelationshipChanged](e.node)
 }
 
 // ToPresenceChanged tells whether it is that type.

@@ -101,10 +101,7 @@ func (g *graph) loadPeople(ctx context.Context, w wanted, found func(object)) er
 	if len(w.people) == 0 {
 		return nil
 	}
-	if err := g.people.NearOnly(ctx, w.people); err != nil {
-		return err
-	}
-	got, err := g.people.Many(ctx, w.people)
+	got, err := g.people.See(ctx, w.people)
 	for _, u := range got {
 		if u != nil {
 			found(u)

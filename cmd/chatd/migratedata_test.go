@@ -148,6 +148,9 @@ func settle(t testing.TB, p *program) *town {
 	do(b, `mutation($i: ReportMessageInput!) { reportMessage(input: $i) { report { id } } }`, vars("messageId", c.keyed.ID, "reason", "rude"))
 	send(a, c.rooms[2], "unread", "")
 	c.open(t, p)
+	p.befriend(t, a, b)
+	p.relate(t, "sendFriendRequest", a, cy)
+	p.relate(t, "blockUser", a, dan)
 	return c
 }
 
@@ -189,6 +192,8 @@ func (c *town) positions(t testing.TB, p *program) (all []string) {
 const (
 	aboutDoc = `{ viewer { user { id username displayName bio statusText statusEmoji statusExpiresAt timeZone locale createdAt updatedAt } account { email role createdAt } }
 		sessions { id device address createdAt lastUsedAt expiresAt current }
+		friends: contacts(first: 3) { edges { since node { id relationship } } } asked: contacts(state: REQUEST_SENT, first: 3) { edges { since node { id } } }
+		asking: contacts(state: REQUEST_RECEIVED, first: 3) { edges { since node { id } } } blocked: contacts(state: BLOCKED, first: 3) { edges { since node { id } } }
 		searchUsers(query: "be", first: 5) { edges { node { id username } } }
 		conversations(first: 20) { edges { node { id kind name description createdAt lastSeq lastRev unreadCount lastReadSeq memberCount
 			lastMessage { id seq text } viewerMembership { role joinedAt } viewerCan { send addMembers leave } } } pageInfo { hasNextPage } } }`

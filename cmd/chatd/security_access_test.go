@@ -303,6 +303,8 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 	p.invite(t, ada, room, nil)
 	p.invite(t, ada, other, nil)
 	p.searchesAll(t)
+	p.befriend(t, ada, cyd)
+	p.relate(t, "blockUser", ada, p.register(t, "eve"))
 	root := p.says(t, ada, room, "root")
 	p.says(t, ada, room, "reply", "threadRootId", root.ID)
 	type list struct {
@@ -313,6 +315,8 @@ func TestACursorThatIsNotOnesOwnIsRefused(t *testing.T) {
 		{"messages", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, room},
 		{"messages of another conversation", `query($c: ID!, $a: String) { messages(conversationId: $c, after: $a) { edges { cursor } } }`, other},
 		{"conversations", `query($a: String) { conversations(after: $a) { edges { cursor } } }`, ""},
+		{"contacts", `query($a: String) { contacts(after: $a) { edges { cursor } } }`, ""},
+		{"contacts of another state", `query($a: String) { contacts(state: BLOCKED, after: $a) { edges { cursor } } }`, ""},
 		{"searchUsers", `query($a: String) { searchUsers(query: "a", after: $a) { edges { cursor } } }`, ""},
 		{"searchMessages", `query($a: String) { searchMessages(query: "1", after: $a) { edges { cursor } } }`, ""},
 		{"searchMessages of a conversation", `query($c: ID!, $a: String) { searchMessages(query: "1", conversationId: $c, after: $a) { edges { cursor } } }`, room},

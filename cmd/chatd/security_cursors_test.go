@@ -35,10 +35,12 @@ func TestEveryListRefusesAChangedCursor(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.searchesAll(t)
+		p.befriend(t, ada, bob)
 		of := func(list string) string { return `query($a: String) { ` + list + ` }` }
 		message := `{ edges { cursor } } }`
 		lists := map[string]string{
 			"Query.messages": of(`messages(conversationId: "` + room + `", after: $a) { edges { cursor } }`), "Query.conversations": of(`conversations(after: $a) { edges { cursor } }`),
+			"Query.contacts":    of(`contacts(after: $a) { edges { cursor } }`),
 			"Query.searchUsers": of(`searchUsers(query: "b", after: $a) { edges { cursor } }`), "Query.channels": of(`channels(after: $a) { edges { cursor } }`),
 			"Query.groupInvites":   of(`groupInvites(conversationId: "` + room + `", after: $a) { edges { cursor } }`),
 			"Query.pinnedMessages": of(`pinnedMessages(conversationId: "` + room + `", after: $a) { edges { cursor } }`), "Query.reports": of(`reports(after: $a) { edges { cursor } }`),

@@ -45,6 +45,16 @@ func (s *Service) revise(ctx context.Context, viewer ids.User, r Revision, to ad
 		if err := mayRevise(v, m, r.Kind); err != nil {
 			return err
 		}
+		if v.Kind == Direct && r.Kind != ToDelete {
+			way := s.passages.of(viewer)
+			way.RLock()
+			defer way.RUnlock()
+			if walled, err := s.walled(ctx, viewer, v.ID, v.Kind); err != nil {
+				return err
+			} else if walled {
+				return ErrNoMessage
+			}
+		}
 		r.Version, r.At = v.MemberVersion, s.cfg.Now()
 		if r.Mentions, err = s.mentioned(ctx, v.ID, viewer, v.Kind, v.Viewer.Role, to); err != nil {
 			return err

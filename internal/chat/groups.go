@@ -20,7 +20,7 @@ func (s *Service) OpenDirect(ctx context.Context, who principal.Principal, other
 	if viewer == other {
 		return View{}, ErrSelf.With(errs.Field("input.userId"))
 	}
-	if err := s.known(ctx, other); err != nil {
+	if err := s.known(ctx, viewer, other); err != nil {
 		return View{}, fmt.Errorf("open a direct conversation: %w", err)
 	}
 	if err := s.meets(ctx, who, other); err != nil {
@@ -47,7 +47,7 @@ func (s *Service) CreateGroup(ctx context.Context, who principal.Principal, g Ne
 	if len(others)+1 > MaxMembers {
 		return View{}, ErrTooManyMembers.With(errs.Field("input.memberIds"))
 	}
-	if err := s.known(ctx, others...); err != nil {
+	if err := s.known(ctx, viewer, others...); err != nil {
 		return View{}, fmt.Errorf("create a group: %w", err)
 	}
 	now := s.cfg.Now()
@@ -102,7 +102,7 @@ func (s *Service) AddMembers(ctx context.Context, who principal.Principal, id id
 		case !who.May(principal.BringPeople):
 			return ErrGuest
 		}
-		if err := s.known(ctx, users...); err != nil {
+		if err := s.known(ctx, viewer, users...); err != nil {
 			return err
 		}
 		now := s.cfg.Now()

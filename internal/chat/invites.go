@@ -163,8 +163,8 @@ func (s *Service) RevokeInvite(ctx context.Context, viewer ids.User, id ids.Grou
 
 // JoinByInvite makes the viewer a member of the conversation that a code is
 // for. Where he is in already nothing changes and no use is taken, so that it
-// may be tried again. Codes that are unknown, expired, used up or revoked are
-// all ErrNoInvite.
+// may be tried again. Codes that are unknown, expired, used up or revoked, or
+// of somebody who is kept apart from him, are all ErrNoInvite.
 func (s *Service) JoinByInvite(ctx context.Context, viewer ids.User, code string) (View, error) {
 	if s.Limiter != nil {
 		if after, ok := s.Limiter.Allow(ctx, "chat/codes/"+viewer.String(), s.cfg.codeRate()); !ok {
@@ -178,6 +178,9 @@ func (s *Service) JoinByInvite(ctx context.Context, viewer ids.User, code string
 	v, err := s.Store.View(ctx, viewer, invite.Conversation)
 	if !errors.Is(err, ErrNoConversation) {
 		return v, err
+	}
+	if s.apart(viewer, invite.Creator) {
+		return View{}, ErrNoInvite
 	}
 	v, err = s.join(ctx, viewer, invite.Conversation, invite.ID)
 	if errors.Is(err, ErrNoConversation) { // nobody is left in it

@@ -72,7 +72,7 @@ func (s *Service) mentioned(ctx context.Context, id ids.Conversation, viewer ids
 			}
 		}
 	}
-	if len(meant) > 0 {
+	if meant = s.withoutApart(viewer, meant); len(meant) > 0 {
 		in, err := s.Store.Among(ctx, viewer, id, distinct(meant, ids.User{}))
 		if err != nil {
 			return nil, fmt.Errorf("look up mentioned members: %w", err)

@@ -58,9 +58,9 @@ func (s *Service) hides(user ids.User) bool {
 }
 
 // showsReads says whether the viewer is shown how far a member has read: his
-// own position always, another's where both share theirs.
+// own position always, another's where both share theirs and are not kept apart.
 func (s *Service) showsReads(viewer, of ids.User) bool {
-	return viewer == of || !s.hides(of) && !s.hides(viewer)
+	return viewer == of || !s.hides(of) && !s.hides(viewer) && !s.apart(viewer, of)
 }
 
 // ShownRead returns the read position of a member as the viewer may see it;
@@ -70,6 +70,15 @@ func (s *Service) ShownRead(viewer ids.User, m Member) (int64, bool) {
 		return m.ReadSeq, true
 	}
 	return m.Shown(), s.showsReads(viewer, m.User)
+}
+
+// ShownDelivered returns how far a member has been delivered to, as the viewer
+// may see it: of who is kept apart from him as if nothing had come.
+func (s *Service) ShownDelivered(viewer ids.User, m Member) int64 {
+	if s.apart(viewer, m.User) {
+		return m.JoinedSeq
+	}
+	return m.DeliveredSeq
 }
 
 // MarkRead moves the viewer's read position forward to seq, at most to the
@@ -141,13 +150,13 @@ const (
 )
 
 // DeliveryStateOf says how far the viewer's own message has come with all
-// others who were there when it was sent; of a crowd, whose members are not
-// known, it is Sent.
+// others who were there when it was sent, but for those who are kept apart from
+// him; of a crowd, whose members are not known, it is Sent.
 func (s *Service) DeliveryStateOf(viewer ids.User, m Message, members []Member) DeliveryState {
 	state, others := Read, false
 	for _, r := range members {
 		switch {
-		case r.User == viewer || r.JoinedSeq >= m.Seq:
+		case r.User == viewer || r.JoinedSeq >= m.Seq || s.apart(viewer, r.User):
 			continue
 		case r.DeliveredSeq < m.Seq:
 			return Sent

@@ -57,11 +57,7 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		if !may(st.kind, st.role, maySend) {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrForbidden)
 		}
-		n.Version = st.version
-		if n.Mentions, err = s.mentioned(ctx, in.Conversation, in.Sender, st.kind, st.role, to); err != nil {
-			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, err)
-		}
-		m, err := s.Store.Append(ctx, n)
+		m, err := s.say(ctx, n, st, to)
 		if errors.Is(err, ErrMoved) {
 			s.forget(in.Conversation, in.Sender)
 			if try < tries {
@@ -76,6 +72,25 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		}
 		return m, nil
 	}
+}
+
+// say appends a message of somebody who stands in the conversation like this.
+func (s *Service) say(ctx context.Context, n NewMessage, st standing, to addressed) (_ Message, err error) {
+	if st.kind == Direct {
+		way := s.passages.of(n.Sender)
+		way.RLock()
+		defer way.RUnlock()
+		if walled, err := s.walled(ctx, n.Sender, n.Conversation, st.kind); err != nil {
+			return Message{}, err
+		} else if walled {
+			return Message{}, ErrNoConversation
+		}
+	}
+	n.Version = st.version
+	if n.Mentions, err = s.mentioned(ctx, n.Conversation, n.Sender, st.kind, st.role, to); err != nil {
+		return Message{}, err
+	}
+	return s.Store.Append(ctx, n)
 }
 
 func (in SendInput) check() error {

@@ -18,8 +18,8 @@ import (
 	"chatd/internal/platform/limit"
 )
 
-// Deps are what a Service works with; all but Crier, Limiter and Discretion are
-// required.
+// Deps are what a Service works with; all but Crier, Limiter, Discretion and
+// Walls are required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -33,6 +33,8 @@ type Deps struct {
 	Limiter limit.Limiter
 	// Discretion tells whose read positions are hidden; nil when nobody's.
 	Discretion Discretion
+	// Walls tells who is kept apart; nil when nobody is.
+	Walls Walls
 	// Blobs has the bytes of files; nil where nobody uploads any.
 	Blobs Blobs
 }
@@ -69,6 +71,8 @@ type Service struct {
 	typists  *typists
 	viewers  *followers
 	indexer  *indexer
+	pairs    *lru.Cache[ids.Conversation, [2]ids.User] // of direct conversations
+	passages passages
 
 	// Those who type at other nodes. Their node ends it or repeats it; it ends
 	// here by itself if that node is gone.
@@ -108,7 +112,11 @@ func New(deps Deps, cfg Config) *Service {
 	if err != nil {
 		panic(err) // Only for a size below one.
 	}
-	s := &Service{Deps: deps, cfg: cfg, standing: cache, hub: fanout.NewHub[ids.Conversation, *Event]()}
+	pairs, err := lru.New[ids.Conversation, [2]ids.User](cfg.Standings)
+	if err != nil {
+		panic(err) // As above.
+	}
+	s := &Service{Deps: deps, cfg: cfg, standing: cache, pairs: pairs, hub: fanout.NewHub[ids.Conversation, *Event]()}
 	s.viewers = newFollowers(s.hub)
 	s.live = newLive(deps.Crier)
 	s.typists = newTypists(s.cfg.TypingFor, s.signal)
@@ -175,9 +183,10 @@ func (s *Service) inputHash(in SendInput) []byte {
 	return h.Sum(nil)[:16]
 }
 
-// known refuses users that do not exist.
-func (s *Service) known(ctx context.Context, users ...ids.User) error {
+// known refuses users that do not exist, or not for the viewer.
+func (s *Service) known(ctx context.Context, viewer ids.User, users ...ids.User) error {
 	found, err := s.Directory.Known(ctx, users)
+	found = s.withoutApart(viewer, found)
 	if err != nil {
 		return fmt.Errorf("look up users: %w", err)
 	}

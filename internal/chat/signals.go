@@ -18,6 +18,11 @@ func (s *Service) SetTyping(ctx context.Context, viewer ids.User, id ids.Convers
 	if !may(st.kind, st.role, maySend) {
 		return ErrForbidden
 	}
+	if walled, err := s.walled(ctx, viewer, id, st.kind); err != nil {
+		return err
+	} else if walled {
+		return ErrNoConversation
+	}
 	s.typists.set(standingKey{id, viewer}, typing)
 	return nil
 }

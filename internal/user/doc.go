@@ -20,5 +20,9 @@
 // (presences.go), then person.go (who is there), audience.go (who is told) and
 // wire.go (other nodes).
 //
+// What two users are to each other is a pair of relationships (relationship.go
+// has the rules, relations.go the use cases); who is kept apart by a block is in
+// memory (blocks.go), and viewers are told of theirs by follow.go.
+//
 // It holds no e-mail address, password or role: those are auth's.
 package user

@@ -17,6 +17,12 @@ var (
 
 	ErrBadPresence = errs.New(errs.BadInput, "user.bad_presence", "A presence is ONLINE, AWAY, BUSY or OFFLINE.", errs.Field("status"))
 
+	ErrSelf            = errs.New(errs.BadInput, "user.self", "That is you yourself.", errs.Field("input.userId"))
+	ErrNoRequest       = errs.New(errs.NotFound, "user.no_request", "There is no such request.")
+	ErrTooManyRequests = errs.New(errs.Precondition, "user.too_many_requests", "Too many of your requests wait for an answer.", errs.Reason("TOO_MANY_REQUESTS"))
+	ErrTooManyBlocks   = errs.New(errs.Precondition, "user.too_many_blocks", "You have blocked as many as one can.", errs.Reason("TOO_MANY_BLOCKS"))
+	ErrBadState        = errs.New(errs.BadInput, "user.bad_state", "Strangers are not listed.", errs.Field("state"))
+
 	ErrBadQuery = errs.New(errs.BadInput, "user.bad_query", "Search for 1 to 100 characters.", errs.Field("query"))
 	ErrTooMany  = errs.New(errs.BadInput, "user.too_many_ids", "Ask for at most 100 users at once.", errs.Field("ids"))
 )

@@ -57,6 +57,31 @@ func SettingsChanged(of ids.User, at time.Time) bus.Envelope {
 	}
 }
 
+// Related is the event of what another is to a viewer from now on, without an
+// ID and a position.
+func Related(viewer, other ids.User, is Relationship, at time.Time) bus.Envelope {
+	payload, err := json.Marshal(userv1.RelationshipChanged{UserID: viewer, OtherID: other, State: string(is), At: at})
+	if err != nil {
+		panic(err) // ids, a word and a time
+	}
+	return bus.Envelope{
+		Name: userv1.RelationshipChangedName, Topic: userv1.Topic, Key: viewer.String(), Time: at, Payload: payload,
+	}
+}
+
+// AllRelated returns the events of what two users have become to each other,
+// of each to whom it shows.
+func AllRelated(actor, other ids.User, before, after Pair, at time.Time) (all []bus.Envelope) {
+	was, is := before.Shown(), after.Shown()
+	if was.Mine != is.Mine {
+		all = append(all, Related(actor, other, is.Mine, at))
+	}
+	if was.Theirs != is.Theirs {
+		all = append(all, Related(other, actor, is.Theirs, at))
+	}
+	return all
+}
+
 // At returns an event of the log as it stands at its position.
 func At(pos int64, e bus.Envelope) bus.Envelope {
 	e.Pos = pos

@@ -17,10 +17,10 @@ type Company interface {
 	Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error)
 }
 
-// Near returns those of the users whom the caller may look up, in any order:
+// near returns those of the users whom the caller may look up, in any order:
 // all of them, but for guests, who know of those with whom they are in a
 // conversation, and of themselves.
-func (s *Service) Near(ctx context.Context, who principal.Principal, of []ids.User) ([]ids.User, error) {
+func (s *Service) near(ctx context.Context, who principal.Principal, of []ids.User) ([]ids.User, error) {
 	if who.May(principal.FindPeople) || len(of) == 0 {
 		return of, nil
 	}
@@ -58,12 +58,12 @@ func (s *Service) searchNear(ctx context.Context, who principal.Principal, q Que
 		for i, p := range all {
 			of[i] = p.ID
 		}
-		near, err := s.Near(ctx, who, of)
+		near, err := s.near(ctx, who, of)
 		if err != nil {
 			return nil, "", err
 		}
 		for _, p := range all {
-			if !slices.Contains(near, p.ID) {
+			if !slices.Contains(near, p.ID) || s.Apart(p.ID, who.User) {
 				continue
 			}
 			if found = append(found, p); len(found) == want {
@@ -84,7 +84,7 @@ func (s *Service) search(ctx context.Context, who principal.Principal, q Query) 
 	if !who.May(principal.FindPeople) {
 		return s.searchNear(ctx, who, q)
 	}
-	found, err = s.Store.Search(ctx, q)
+	found, err = s.searchFor(ctx, who.User, q)
 	return found, "", err
 }
 

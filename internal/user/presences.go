@@ -15,13 +15,15 @@ import (
 )
 
 // PresenceDeps are what a PresenceService works with. Crier is nil where there
-// are no other nodes, Board where they have no place in common.
+// are no other nodes, Board where they have no place in common, Walls where
+// nobody is kept apart.
 type PresenceDeps struct {
 	Store  Presences
 	Circle Circle
 	Log    zerolog.Logger
 	Crier  Crier
 	Board  Board
+	Walls  Walls
 }
 
 // PresenceConfig tunes a PresenceService; zero values are the defaults.
@@ -70,17 +72,24 @@ type PresenceService struct {
 	dirty   map[ids.User]struct{}  // may be other than was told
 	unread  map[ids.User]struct{}  // whose choice is to be read
 	unsaved map[ids.User]time.Time // sightings that are to be stored
+	parted  map[Block]struct{}     // By is to be told of Of, since they are kept apart, or no longer
 	reports uint64
 	beating map[string]time.Duration // the other nodes that have no board, and when they said so
 	answer  bool                     // one of them is new, and waits for ours
 
+	circle   Circle // with those who are kept apart
 	audience audience
 	failing  bool // Run's: the store did not answer the last time
 }
 
 // NewPresence makes a PresenceService. It starts nothing.
 func NewPresence(deps PresenceDeps, cfg PresenceConfig) *PresenceService {
+	circle := deps.Circle
+	if deps.Walls != nil {
+		deps.Circle = discreet{circle, deps.Walls}
+	}
 	return &PresenceService{
+		circle: circle, parted: map[Block]struct{}{},
 		deps: deps, cfg: cfg.withDefaults(), node: rand.Text(), began: time.Now(), news: make(chan struct{}, 1),
 		people: map[ids.User]*person{}, dirty: map[ids.User]struct{}{}, unread: map[ids.User]struct{}{},
 		unsaved: map[ids.User]time.Time{}, beating: map[string]time.Duration{}, audience: newAudience(),
@@ -269,6 +278,9 @@ func (s *PresenceService) work(ctx context.Context) {
 	}
 	err := s.readChoices(within)
 	if told := s.publish(within); told != nil {
+		err = errors.Join(err, told)
+	}
+	if told := s.tellParted(within); told != nil {
 		err = errors.Join(err, told)
 	}
 	if err != nil && !s.failing && ctx.Err() == nil {

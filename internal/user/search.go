@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,10 +22,11 @@ type Found struct {
 
 // Search returns the profiles of which username and display name have, for
 // each word of the query, one that begins with it, whatever its case and
-// accents; by rising username. No character of the query has a meaning of its
+// accents; by rising username; without those whom the viewer has blocked, or who
+// have blocked him. No character of the query has a meaning of its
 // own. ErrBadQuery; errs.ErrBadInput for the page's size and errs.ErrBadCursor
 // for a cursor that is not of this viewer and query. A guest finds those who are
-// near (Near) alone; his pages may be short.
+// near alone; his pages may be short.
 func (s *Service) Search(ctx context.Context, who principal.Principal, query string, args page.Args) (Found, error) {
 	part, err := args.Check()
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Service) Search(ctx context.Context, who principal.Principal, query str
 	}
 	profiles, last, err := s.search(ctx, who, q)
 	if err != nil {
-		return Found{}, fmt.Errorf("search users: %w", err)
+		return Found{}, err
 	}
 	f := Found{Info: page.Info{HasNext: len(profiles) > part.Limit, HasPrevious: part.After != ""}}
 	f.Profiles = profiles[:min(len(profiles), part.Limit)]

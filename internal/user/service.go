@@ -30,6 +30,12 @@ type Deps struct {
 	Company Company
 	// Chosen is told of users who have chosen another presence, by Run.
 	Chosen func(ids.User)
+	// Parted is told of two users who are kept apart from now on, or no longer,
+	// once this node goes by it (Apart).
+	Parted func(a, b ids.User)
+	// Settle waits until what two users had under way with each other on this
+	// node is done.
+	Settle func(a, b ids.User)
 }
 
 // Config tunes a Service; zero values are the defaults.
@@ -41,7 +47,8 @@ type Config struct {
 
 // Service is user's use cases. Its methods may be called by any number of
 // goroutines. Callers have made sure that the viewer is signed in; beyond
-// that, every profile is everybody's to see and its user's alone to change.
+// that, every profile is everybody's to see, but for those whom its user has
+// blocked (See), and its user's alone to change.
 type Service struct {
 	Deps
 	now    func() time.Time
@@ -52,6 +59,10 @@ type Service struct {
 	began  time.Time    // times inside are durations since
 	fresh  atomic.Int64 // when the log was read to its end the last time
 	hiding hiding
+
+	blocks  blocks
+	follows follows
+	news    chan struct{} // the log has grown, on this node
 }
 
 // shelving is how many reads may wait to be put on the shelf; more are not.
@@ -71,6 +82,7 @@ func New(deps Deps, cfg Config) *Service {
 	s := &Service{
 		Deps: deps, now: cfg.Now, poll: cfg.Poll, cache: newCache(cfg.Cache),
 		puts: make(chan []Kept, shelving), began: time.Now(),
+		news: make(chan struct{}, 1),
 	}
 	s.fresh.Store(int64(-2 * staleAfter)) // not yet
 	s.handle = bus.On(authv1.AccountRegisteredName, s.accountRegistered)

@@ -15,6 +15,7 @@ import (
 type Store interface {
 	Presences
 	Preferences
+	Relations
 	Log
 
 	// Create stores a profile; when one with its id is there already, that is
@@ -50,6 +51,33 @@ type Preferences interface {
 	// HidingReads returns those who do not share read receipts, by rising
 	// id, after the one, at most limit.
 	HidingReads(ctx context.Context, after ids.User, limit int) ([]ids.User, error)
+}
+
+// Relations stores what users are to each other.
+type Relations interface {
+	// Relate calls change with what two users are to each other, the first of
+	// them acting, and stores what it made of it, with an event of Related for
+	// each of them to whom that shows, in the same commit; nobody else changes
+	// either direction meanwhile. What stays as it was is not stored, and has
+	// the time of before. It returns both. When change fails nothing is stored
+	// and its error returned; it may be called again after a conflict.
+	// ErrNoUser when one of them does not exist.
+	Relate(ctx context.Context, actor, other ids.User, at time.Time, change func(Pair) (Pair, error)) (before, after Pair, err error)
+	// Relationships returns what users are to the viewer as it is stored,
+	// Blocked also of whom he is blocked by; nothing of strangers.
+	Relationships(ctx context.Context, viewer ids.User, of []ids.User) (map[ids.User]Relationship, error)
+	// Contacts returns contacts without those who have blocked the viewer, the
+	// newest first, those of one moment by falling id.
+	Contacts(ctx context.Context, q ContactQuery) ([]Contact, error)
+	// CountContacts returns how many contacts of a kind a user has, at most
+	// most.
+	CountContacts(ctx context.Context, user ids.User, is Relationship, most int) (int, error)
+	// Blocks returns blocks by rising By, then Of, after the one, at most
+	// limit.
+	Blocks(ctx context.Context, after Block, limit int) ([]Block, error)
+	// Related returns a viewer's events of Related with after < Pos <= upTo, in
+	// order, at most limit.
+	Related(ctx context.Context, viewer ids.User, after, upTo int64, limit int) ([]bus.Envelope, error)
 }
 
 // Log is the context's events in the order of their commits.

@@ -19,7 +19,8 @@ const (
 	tailBacklog = 2_000
 )
 
-// Start finds where Run begins, and reads who does not share read receipts.
+// Start finds where Run begins, and reads who does not share read receipts and
+// who has blocked whom.
 // What has been read before it returned is forgotten.
 func (s *Service) Start(ctx context.Context) error {
 	newest, err := s.Store.LastChange(ctx)
@@ -30,12 +31,15 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.readHiding(ctx); err != nil {
 		return err
 	}
+	if err := s.readBlocks(ctx); err != nil {
+		return err
+	}
 	return s.catchUp(ctx)
 }
 
-// Run reads what nodes have changed until ctx ends, twice a second: this node
-// remembers nothing that is older than a second, with or without a bus. It is
-// needed where there are other nodes or a shelf.
+// Run reads what nodes have changed until ctx ends, twice a second and when
+// woken: this node remembers nothing that is older than a second, with or
+// without a bus. It tells those who follow what others are to them.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.poll)
 	defer tick.Stop()
@@ -46,13 +50,23 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case put := <-s.puts:
 			s.Shelf.Put(ctx, put)
+			continue
 		case <-tick.C:
-			err := s.catchUp(ctx)
-			if err != nil && !failing && ctx.Err() == nil {
-				s.Log.Warn().Err(err).Msg("changes of users wait for the store")
-			}
-			failing = err != nil
+		case <-s.news:
 		}
+		err := s.catchUp(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			s.Log.Warn().Err(err).Msg("changes of users wait for the store")
+		}
+		failing = err != nil
+	}
+}
+
+// Wake has Run read the log at once.
+func (s *Service) Wake() {
+	select {
+	case s.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -71,6 +85,9 @@ func (s *Service) catchUp(ctx context.Context) error {
 			s.heed(e)
 		}
 		if err := s.rereadSettings(within, events); err != nil {
+			return err
+		}
+		if err := s.heedRelations(within, events); err != nil {
 			return err
 		}
 		s.cache.reach(reached)

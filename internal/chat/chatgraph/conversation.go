@@ -158,7 +158,11 @@ func (c *Conversation) ViewerCan(ctx context.Context) (*ConversationRights, erro
 	if err != nil {
 		return nil, err
 	}
-	return &ConversationRights{chat.ConversationRights(who, *c.v)}, nil
+	walled, err := c.near.isWalled(ctx, c.v.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &ConversationRights{chat.ConversationRights(who, *c.v).Behind(walled)}, nil
 }
 
 // ConversationRights is what the viewer may do in a conversation.

@@ -130,7 +130,11 @@ func (m *Message) ViewerCan(ctx context.Context) (*MessageRights, error) {
 	if err != nil || c == nil {
 		return &MessageRights{}, err
 	}
-	return &MessageRights{chat.MessageRights(*c.v, *m.m), chat.MayReplyInThread(*c.v, *m.m)}, nil
+	walled, err := c.near.isWalled(ctx, c.v.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &MessageRights{chat.MessageRights(*c.v, *m.m).Behind(walled), !walled && chat.MayReplyInThread(*c.v, *m.m)}, nil
 }
 
 // MessageRights is what the viewer may do with a message.

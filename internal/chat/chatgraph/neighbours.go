@@ -15,6 +15,7 @@ type archive interface {
 	Conversations(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]chat.View, error)
 	MessagesByID(ctx context.Context, viewer ids.User, of []ids.Message) ([]chat.Message, error)
 	MessagesAt(ctx context.Context, viewer ids.User, at map[ids.Conversation]int64) ([]chat.Message, error)
+	Walled(ctx context.Context, viewer ids.User, of []chat.View) (map[ids.Conversation]bool, error)
 }
 
 // batch is one kind of neighbour of all nodes of a list: loaded at once, when
@@ -84,6 +85,20 @@ type besideConversations struct {
 	g     *Graph
 	views []chat.View
 	last  batch[ids.Conversation, *Message]
+	walls batch[ids.Conversation, bool]
+}
+
+// isWalled says whether a conversation is a direct one of two who are kept
+// apart.
+func (b *besideConversations) isWalled(ctx context.Context, of ids.Conversation) (bool, error) {
+	walled, _, err := b.walls.get(of, func() (map[ids.Conversation]bool, error) {
+		who, err := viewer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return b.g.Chat.Walled(ctx, who, b.views)
+	})
+	return walled, err
 }
 
 func (b *besideConversations) lastMessage(ctx context.Context, of ids.Conversation) (*Message, error) {

@@ -25,6 +25,7 @@ type signals interface {
 type receipts interface {
 	Positions(ctx context.Context, viewer ids.User, of []ids.Conversation) ([]chat.Member, error)
 	ShownRead(viewer ids.User, m chat.Member) (int64, bool)
+	ShownDelivered(viewer ids.User, m chat.Member) int64
 	ReadBy(viewer ids.User, msg chat.Message, members []chat.Member) []chat.Member
 	DeliveryStateOf(viewer ids.User, msg chat.Message, members []chat.Member) chat.DeliveryState
 }
@@ -95,7 +96,13 @@ func (m *Member) ReadSeq(ctx context.Context) (*int32, error) {
 }
 
 // DeliveredSeq resolves deliveredSeq.
-func (m *Member) DeliveredSeq() int32 { return int32Of(m.m.DeliveredSeq) }
+func (m *Member) DeliveredSeq(ctx context.Context) (int32, error) {
+	who, err := viewer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return int32Of(m.g.Chat.ShownDelivered(who, *m.m)), nil
+}
 
 // positions returns the members of a message's conversation; none of a crowd.
 // Where only own is asked, conversations in which the viewer has said none of

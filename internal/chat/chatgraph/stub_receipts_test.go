@@ -48,6 +48,14 @@ func (s *stub) ShownRead(viewer ids.User, m chat.Member) (int64, bool) {
 	return rules.ShownRead(viewer, m)
 }
 
+func (s *stub) ShownDelivered(viewer ids.User, m chat.Member) int64 {
+	return rules.ShownDelivered(viewer, m)
+}
+
+func (s *stub) Walled(context.Context, ids.User, []chat.View) (map[ids.Conversation]bool, error) {
+	return nil, nil
+}
+
 func (s *stub) ReadBy(viewer ids.User, m chat.Message, members []chat.Member) []chat.Member {
 	return rules.ReadBy(viewer, m, members)
 }

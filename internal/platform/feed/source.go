@@ -15,7 +15,8 @@ type Source interface {
 	// block.
 	Follow(ctx context.Context, viewer ids.User, to func(Entry)) (unfollow func(), err error)
 	// Position returns the newest position, at or before which everything
-	// is visible, and the epoch of the data.
+	// is visible, and the epoch of the data: empty where another source's
+	// tells of both.
 	Position(ctx context.Context) (epoch string, pos int64, err error)
 	// Missed returns references to the viewer's events with after < pos <=
 	// upTo, by rising position; ErrTooMany when there are more than limit.

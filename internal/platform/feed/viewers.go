@@ -235,8 +235,10 @@ func (v *Viewers) now(ctx context.Context) (cursor, error) {
 			return cursor{}, fmt.Errorf("position of a viewer's events: %w", err)
 		}
 		cur.positions[i] = pos
-		h.Write([]byte(epoch))
-		h.Write([]byte{0})
+		if epoch != "" { // so that a source that comes later leaves cursors good
+			h.Write([]byte(epoch))
+			h.Write([]byte{0})
+		}
 	}
 	cur.epoch = binary.BigEndian.Uint64(h.Sum(nil))
 	return cur, nil

@@ -83,12 +83,12 @@ func NewUsers(service *user.Service, presences *user.PresenceService) *Users {
 
 // node makes the node of one profile.
 func (l *Users) node(p user.Profile) *User {
-	return newUser(p, l.service.Now(), &neighbours{presences: l.presences, of: []ids.User{p.ID}})
+	return newUser(p, l.service.Now(), &neighbours{Users: l, of: []ids.User{p.ID}})
 }
 
 // nodes makes the nodes of profiles that were loaded together.
 func (l *Users) nodes(profiles []user.Profile) []*User {
-	near := &neighbours{presences: l.presences, of: make([]ids.User, len(profiles))}
+	near := &neighbours{Users: l, of: make([]ids.User, len(profiles))}
 	users, now := make([]*User, len(profiles)), l.service.Now()
 	for i, p := range profiles {
 		near.of[i] = p.ID
@@ -122,7 +122,13 @@ func (l *Users) Many(ctx context.Context, of []ids.User) ([]*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, near := l.service.Now(), &neighbours{presences: l.presences}
+	return l.inOrder(of, found), nil
+}
+
+// inOrder makes the nodes of profiles that were loaded together, nil where
+// there is none.
+func (l *Users) inOrder(of []ids.User, found map[ids.User]user.Profile) []*User {
+	now, near := l.service.Now(), &neighbours{Users: l}
 	users := make([]*User, len(of))
 	for i, id := range of {
 		if p, ok := found[id]; ok {
@@ -130,5 +136,5 @@ func (l *Users) Many(ctx context.Context, of []ids.User) ([]*User, error) {
 			near.of = append(near.of, id)
 		}
 	}
-	return users, nil
+	return users
 }

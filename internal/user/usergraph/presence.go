@@ -14,15 +14,19 @@ import (
 	"chatd/internal/user"
 )
 
-// neighbours are the users that were loaded together: their presence is asked
-// for at once, when the first is asked for his.
+// neighbours are the users that were loaded together: their presence, and what
+// they are to the viewer, is asked for at once, when the first is asked for his.
 type neighbours struct {
-	presences *user.PresenceService
-	of        []ids.User
+	*Users
+	of []ids.User
 
 	once sync.Once
 	got  map[ids.User]user.Presence
 	err  error
+
+	related sync.Once
+	are     map[ids.User]user.Relationship
+	areErr  error
 }
 
 func (n *neighbours) presence(ctx context.Context, of ids.User) (user.Presence, error) {
@@ -143,7 +147,7 @@ func (*Subscription) PresenceChanged(ctx context.Context, _ presenceChangedArgs)
 
 // Fields says how user's subscriptions are opened and rendered.
 func (s *Subscription) Fields() []gqlx.SubscriptionField {
-	return []gqlx.SubscriptionField{{
+	return []gqlx.SubscriptionField{s.relations(), {
 		Name: "presenceChanged", Open: s.open,
 		Node: func(event any) any { return s.users.alone(event.(*user.PresenceChanged).Presence) }, //nolint:forcetypeassert // Its stream has no others.
 	}}

@@ -29,19 +29,17 @@ func (q *Query) User(ctx context.Context, args struct{ ID graphql.ID }) (*User, 
 	if !ok {
 		return nil, user.ErrNoUser
 	}
-	if err := q.users.near(ctx, id); err != nil {
-		return nil, err
-	}
-	return q.users.One(ctx, id)
+	return q.users.seeOne(ctx, id)
 }
 
 // UserByUsername resolves Query.userByUsername.
 func (q *Query) UserByUsername(ctx context.Context, args struct{ Username string }) (*User, error) {
-	p, err := q.service.ByUsername(ctx, args.Username)
-	if err != nil {
-		return nil, err
+	viewer, ok := principal.From(ctx)
+	if !ok {
+		return nil, errs.ErrUnauthenticated
 	}
-	if err := q.users.near(ctx, p.ID); err != nil {
+	p, err := q.service.SeeByUsername(ctx, viewer, args.Username)
+	if err != nil {
 		return nil, err
 	}
 	return q.users.node(p), nil
@@ -56,10 +54,7 @@ func (q *Query) Users(ctx context.Context, args struct{ IDs []graphql.ID }) ([]*
 	for i, id := range args.IDs {
 		of[i], _ = ids.ParseUser(string(id))
 	}
-	if err := q.users.NearOnly(ctx, of); err != nil {
-		return nil, err
-	}
-	return q.users.Many(ctx, of)
+	return q.users.See(ctx, of)
 }
 
 type searchArgs struct {

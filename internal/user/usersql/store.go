@@ -101,9 +101,10 @@ func (s *Store) Profiles(ctx context.Context, of []ids.User) ([]user.Profile, er
 	return found, nil
 }
 
-// inParts runs a query that ends in a list of users, or of their names, some of them at a time.
+// inParts runs a query that ends in a list of users, or of their names, some of
+// them at a time; first are the arguments before the list.
 func inParts[K, T any](
-	ctx context.Context, db *sqldb.DB, of []K, scan func(sqldb.Row) (T, error), text string,
+	ctx context.Context, db *sqldb.DB, of []K, scan func(sqldb.Row) (T, error), text string, first ...any,
 ) ([]T, error) {
 	const most = 128
 	var all []T
@@ -111,11 +112,12 @@ func inParts[K, T any](
 		part := of[:min(len(of), most)]
 		of = of[len(part):]
 		n := padded(len(part))
-		args := make([]any, n)
-		for i := range args {
-			args[i] = part[min(i, len(part)-1)]
+		args := make([]any, 0, len(first)+n)
+		args = append(args, first...)
+		for i := range n {
+			args = append(args, part[min(i, len(part)-1)])
 		}
-		rows, err := db.Query(ctx, text+`(`+parameters(n)+`)`, args...)
+		rows, err := db.Query(ctx, text+`(`+parameters(len(first), n)+`)`, args...)
 		found, err := sqldb.Collect(rows, err, scan)
 		if err != nil {
 			return nil, err
@@ -135,14 +137,15 @@ func padded(n int) int {
 	return size
 }
 
-func parameters(n int) string {
+// parameters names n arguments, after some others.
+func parameters(after, n int) string {
 	var b strings.Builder
 	for i := range n {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(i + 1))
+		b.WriteString(strconv.Itoa(after + i + 1))
 	}
 	return b.String()
 }

@@ -19,6 +19,7 @@ type Fake struct {
 	profiles map[ids.User]user.Profile
 	seen     map[ids.User]user.Sighting
 	settings map[ids.User]user.Settings
+	related  map[user.Block]related // by whom it is to whom
 	log      []bus.Envelope
 	reads    int
 }
@@ -27,7 +28,7 @@ var _ user.Store = (*Fake)(nil)
 
 // NewFake returns an empty store.
 func NewFake() *Fake {
-	return &Fake{profiles: make(map[ids.User]user.Profile), seen: make(map[ids.User]user.Sighting), settings: make(map[ids.User]user.Settings)}
+	return &Fake{profiles: make(map[ids.User]user.Profile), seen: make(map[ids.User]user.Sighting), settings: make(map[ids.User]user.Settings), related: make(map[user.Block]related)}
 }
 
 // Create implements user.Store.

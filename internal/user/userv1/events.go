@@ -47,6 +47,19 @@ type SettingsChanged struct {
 	At     time.Time `json:"at"`
 }
 
+// RelationshipChangedName is the name of RelationshipChanged.
+const RelationshipChangedName = "user.relationship_changed.v1"
+
+// RelationshipChanged says what another is to a user from now on: NONE,
+// REQUEST_SENT, REQUEST_RECEIVED, FRIENDS or BLOCKED. It is that user's alone to
+// know: the other hears of it by an event of his own, if at all.
+type RelationshipChanged struct {
+	UserID  ids.User  `json:"userId"`
+	OtherID ids.User  `json:"otherId"`
+	State   string    `json:"state"`
+	At      time.Time `json:"at"`
+}
+
 // PresenceReportedName is the name of PresenceReported.
 const PresenceReportedName = "user.presence_reported.v1"
 

@@ -26,6 +26,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	expires := at.Add(time.Hour)
 	golden(t, userv1.PresenceChosenName, userv1.PresenceChosen{UserID: id, At: at})
 	golden(t, userv1.SettingsChangedName, userv1.SettingsChanged{UserID: id, At: at})
+	golden(t, userv1.RelationshipChangedName, userv1.RelationshipChanged{UserID: id, OtherID: id, State: "FRIENDS", At: at})
 	golden(t, userv1.PresenceReportedName, userv1.PresenceReported{
 		Node: "NODE", Seq: 7, Beat: true, Whole: true, Alone: true, Left: true, Chosen: []ids.User{id},
 		People: []userv1.PersonPresent{{UserID: id, Status: "AWAY", IdleMS: 300_000}, {UserID: id}},
