@@ -48,7 +48,7 @@ var owners = map[string][]string{
 	"github.com/go-json-experiment/json":  {"platform/gqlx", "platform/wsgql"},
 	"github.com/golang-jwt/jwt":           {"auth"},
 	"github.com/pquerna/otp":              {"auth"},
-	"golang.org/x/crypto":                 {"auth", "platform/keys"},
+	"golang.org/x/crypto":                 {"auth", "platform/keys", "platform/passwords"},
 	"github.com/alecthomas/kong":          {"cmd"},
 	"github.com/prometheus/client_golang": {"platform", "cmd"},
 	"github.com/prometheus/client_model":  {"tests"},

@@ -11,8 +11,6 @@ var (
 	ErrBadEmail       = errs.New(errs.BadInput, "auth.bad_email", "Give an e-mail address such as name@example.org.", errs.Field("email"))
 	ErrBadUsername    = errs.New(errs.BadInput, "auth.bad_username", "A username has 3 to 32 characters of a-z, 0-9, _ . and -.", errs.Field("username"))
 	ErrBadDisplayName = errs.New(errs.BadInput, "auth.bad_display_name", "A display name has 1 to 64 characters on one line.", errs.Field("displayName"))
-	ErrBadPassword    = errs.New(errs.BadInput, "auth.bad_password", "A password has 10 to 128 characters.", errs.Field("password"))
-	ErrCommonPassword = errs.New(errs.BadInput, "auth.common_password", "This password is too easy to guess. Choose another.", errs.Field("password"))
 	ErrBadSetupToken  = errs.New(errs.BadInput, "auth.bad_setup_token", "The setup token is not valid or has been used.", errs.Field("setupToken"))
 
 	ErrUsernameTaken = errs.New(errs.Conflict, "auth.username_taken", "This username is taken.", errs.Field("username"))
@@ -38,6 +36,24 @@ var (
 	ErrNoSession   = errs.New(errs.NotFound, "auth.no_session", "No such session.")
 	ErrNoAccount   = errs.New(errs.NotFound, "auth.no_account", "No such account.")
 	ErrTooMany     = errs.New(errs.RateLimited, "auth.too_many_tries", "Too many tries. Try again later.")
-	ErrBusy        = errs.New(errs.Unavailable, "auth.busy", "Too many are signing in right now. Try again.")
 	ErrNotCaughtUp = errs.New(errs.Unavailable, "auth.not_caught_up", "The server cannot check sessions right now. Try again.")
+)
+
+// Sentinels of second factors, personal tokens and bots.
+var (
+	ErrTotpRequired  = errs.New(errs.Precondition, "auth.totp_required", "This account has a second factor: sign in with its code too.", errs.Reason("TOTP_REQUIRED"))
+	ErrBadTotp       = errs.New(errs.Unauthenticated, "auth.bad_totp", "The code is wrong or has been used.", errs.Field("totp"))
+	ErrBadCode       = errs.New(errs.BadInput, "auth.bad_code", "The code is wrong or has been used.", errs.Field("code"))
+	ErrWrongPassword = errs.New(errs.BadInput, "auth.wrong_password", "The password is wrong.", errs.Field("password"))
+	ErrTotpOn        = errs.New(errs.Precondition, "auth.totp_on", "There is a second factor already. Disable it first.", errs.Reason("TOTP_ON"))
+	ErrTotpOff       = errs.New(errs.Precondition, "auth.totp_off", "There is no second factor, or none that waits to be confirmed.", errs.Reason("TOTP_OFF"))
+
+	ErrMistypedToken = ErrBadToken.Saying("This is not the whole of a personal token: it was cut off or mistyped.")
+	ErrNoToken       = errs.New(errs.NotFound, "auth.no_token", "No such token.")
+	ErrNoBot         = errs.New(errs.NotFound, "auth.no_bot", "No such bot.")
+	ErrBadTokenName  = errs.New(errs.BadInput, "auth.bad_token_name", "The name of a token has 1 to 64 characters on one line.", errs.Field("name"))
+	ErrBadExpiry     = errs.New(errs.BadInput, "auth.bad_expiry", "The end of a token lies in the future.", errs.Field("expiresAt"))
+	ErrBadScopes     = errs.New(errs.BadInput, "auth.bad_scopes", "Give at least one scope.", errs.Field("scopes"))
+	ErrNoAdminScope  = errs.New(errs.Forbidden, "auth.no_admin_scope", "The scope ADMIN is for tokens of administrators.")
+	ErrTooManyTokens = errs.New(errs.Precondition, "auth.too_many_tokens", "There are as many tokens as one user may have. Revoke one first.", errs.Reason("TOO_MANY_TOKENS"))
 )

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -25,7 +27,7 @@ func (s *Service) AddAccount(ctx context.Context, in RegisterInput, role princip
 		return Account{}, err
 	}
 	a.Role = role
-	if a.PasswordHash, err = s.hasher.hash(ctx, in.Password); err != nil {
+	if a.PasswordHash, err = s.hasher.Hash(ctx, in.Password); err != nil {
 		return Account{}, fmt.Errorf("add an account: %w", err)
 	}
 	made, err := s.deps.Accounts.CreateAccount(ctx, a, Session{}, s.act(ctx, ActRegistered, ids.User{}, a.ID))
@@ -83,12 +85,12 @@ func (s *Service) CreateInviteFor(ctx context.Context, n NewInvite) (Invitation,
 }
 
 // ResetPassword gives an account another password and ends its sessions.
-// ErrBadPassword, ErrCommonPassword, ErrBotRole, ErrNoAccount.
+// passwords.ErrBadLength, passwords.ErrCommon, ErrBotRole, ErrNoAccount.
 func (s *Service) ResetPassword(ctx context.Context, a Account, password string) error {
-	if err := checkPassword(password, a.Username, a.Email); err != nil {
+	if err := passwords.Check(password, a.Username, a.Email); err != nil {
 		return err
 	}
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return fmt.Errorf("reset a password: %w", err)
 	}
@@ -101,4 +103,4 @@ func (s *Service) ResetPassword(ctx context.Context, a Account, password string)
 }
 
 // RandomPassword makes a password that nobody guesses, for who is to change it.
-func RandomPassword() string { return base64.RawURLEncoding.EncodeToString(random(15)) }
+func RandomPassword() string { return base64.RawURLEncoding.EncodeToString(keys.Random(15)) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -44,7 +46,7 @@ const profileTime = 5 * time.Second
 // The first account of an empty server is an administrator in Dev; in
 // Production one that brings the setup token. The errors are those of
 // BadInput and Conflict with their field, ErrRegistrationClosed,
-// ErrInviteRequired, ErrBadInvite, ErrTooMany and ErrBusy.
+// ErrInviteRequired, ErrBadInvite, ErrTooMany and passwords.ErrBusy.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error) {
 	admin, err := s.mayRegister(in)
 	if err != nil {
@@ -65,7 +67,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	if err := s.claim(ctx, a); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
-	if a.PasswordHash, err = s.hasher.hash(ctx, in.Password); err != nil {
+	if a.PasswordHash, err = s.hasher.Hash(ctx, in.Password); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
 	session, token := s.newSession(a.ID, client, a.CreatedAt)
@@ -135,7 +137,7 @@ func (s *Service) newAccount(in RegisterInput) (NewAccount, error) {
 			return NewAccount{}, err
 		}
 	}
-	if err := checkPassword(in.Password, username, email, display); err != nil {
+	if err := passwords.Check(in.Password, username, email, display); err != nil {
 		return NewAccount{}, err
 	}
 	return NewAccount{
@@ -188,7 +190,7 @@ func (s *Service) SetupToken(ctx context.Context) (string, error) {
 	if has {
 		return "", nil
 	}
-	text := "chatd_setup_" + base64.RawURLEncoding.EncodeToString(random(24))
+	text := "chatd_setup_" + base64.RawURLEncoding.EncodeToString(keys.Random(24))
 	sum := sha256.Sum256([]byte(text))
 	s.setupMu.Lock()
 	defer s.setupMu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -61,22 +62,22 @@ type Config struct {
 	// Issuer is the public URL of this server; tokens of others are refused.
 	// "chatd".
 	Issuer       string
-	Audience     string        // "chatd"
-	AccessTTL    time.Duration // of an access token: 15 minutes
-	SessionIdle  time.Duration // a session unused for so long ends: 30 days
-	SessionLife  time.Duration // a session ends however it is used: 180 days
-	SessionLimit int           // sessions a user; the one unused longest goes: 100
-	TokenLimit   int           // personal tokens a user: 50
-	RefreshGrace time.Duration // a lost answer may be asked for again: 10 s
-	KeyEvery     time.Duration // a new signing key: 30 days
-	PollEvery    time.Duration // revocations of other nodes are read: 500 ms
-	StaleAfter   time.Duration // without that for so long nobody is let in: 1 s
-	CachedTokens int           // verified tokens remembered: 65,536
-	Hash         HashParams    // 19 MiB, 2 passes, 1 lane
-	HashSlots    int           // hashes at once: half of the processors
-	HashQueue    int           // sign-ins that wait for a slot: 256; further ones get ErrBusy
-	Rates        Rates         // see Rates
-	AuditLife    time.Duration // entries of the audit log are kept: for ever
+	Audience     string           // "chatd"
+	AccessTTL    time.Duration    // of an access token: 15 minutes
+	SessionIdle  time.Duration    // a session unused for so long ends: 30 days
+	SessionLife  time.Duration    // a session ends however it is used: 180 days
+	SessionLimit int              // sessions a user; the one unused longest goes: 100
+	TokenLimit   int              // personal tokens a user: 50
+	RefreshGrace time.Duration    // a lost answer may be asked for again: 10 s
+	KeyEvery     time.Duration    // a new signing key: 30 days
+	PollEvery    time.Duration    // revocations of other nodes are read: 500 ms
+	StaleAfter   time.Duration    // without that for so long nobody is let in: 1 s
+	CachedTokens int              // verified tokens remembered: 65,536
+	Hash         passwords.Params // 19 MiB, 2 passes, 1 lane
+	HashSlots    int              // hashes at once: half of the processors
+	HashQueue    int              // sign-ins that wait for a slot: 256; further ones get passwords.ErrBusy
+	Rates        Rates            // see Rates
+	AuditLife    time.Duration    // entries of the audit log are kept: for ever
 	Now          func() time.Time
 }
 
@@ -114,7 +115,7 @@ func def[T comparable](v *T, d T) {
 type Service struct {
 	deps     Deps
 	cfg      Config
-	hasher   *hasher
+	hasher   *passwords.Hasher
 	signers  *signers
 	tokens   *tokens
 	refresh  refreshKeys
@@ -137,7 +138,7 @@ func New(deps Deps, cfg Config) *Service {
 	s := &Service{
 		deps:     deps,
 		cfg:      cfg,
-		hasher:   newHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
+		hasher:   passwords.NewHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
 		refresh:  newRefreshKeys(deps.Ring),
 		personal: newPersonalKeys(deps.Ring),
 		recovery: deps.Ring.Derive("auth/recovery"),

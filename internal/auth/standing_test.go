@@ -13,6 +13,7 @@ import (
 	"chatd/internal/auth/authtest"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/sqldb/sqldbtest"
@@ -267,7 +268,7 @@ func TestAnOperatorNeedsNoAccount(t *testing.T) {
 			}
 		}
 		session := h.Login(t, root)
-		if err := h.ResetPassword(t.Context(), root, "short"); !errors.Is(err, auth.ErrBadPassword) {
+		if err := h.ResetPassword(t.Context(), root, "short"); !errors.Is(err, passwords.ErrBadLength) {
 			t.Error(err)
 		}
 		next := auth.RandomPassword()

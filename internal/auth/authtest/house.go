@@ -16,6 +16,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -36,7 +37,7 @@ type Store interface {
 const Password = "a fine long passphrase"
 
 // CheapHash costs next to nothing.
-var CheapHash = auth.HashParams{MemoryKiB: 8, Passes: 1, Lanes: 1}
+var CheapHash = passwords.Params{MemoryKiB: 8, Passes: 1, Lanes: 1}
 
 // Secret is the master secret of houses.
 var Secret = strings.Repeat("s", keys.MinSecret)
