@@ -139,6 +139,7 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	}
 	a.sockets = newSockets(a.cfg, a.engine, a.contexts, limiter, a.log, registry)
 	a.contexts.auth.OnEnded(a.endSessions)
+	a.contexts.auth.OnRoleChanged(a.reconnect)
 	a.health = httpx.NewHealth(a.log, httpx.HealthConfig{LoopbackOnly: a.cfg.Production() && a.cfg.Network.OpsListen == ""})
 	a.health.Add("store", a.stores.ping)
 	a.health.Add("auth", a.contexts.auth.Healthy)

@@ -69,6 +69,7 @@ type BusConfig struct {
 // AccountsConfig is who may get an account.
 type AccountsConfig struct {
 	Registration string `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
+	AuditDays    int    `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
 }
 
 // FilesConfig is where files of messages lie and how much of them there may be.

@@ -11,14 +11,11 @@ import (
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authredis"
-	"chatd/internal/auth/authsql"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/bus"
-	"chatd/internal/platform/datadir"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/keys"
 	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
@@ -44,16 +41,18 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
-		Chosen: func(u ids.User) { c.present.Reread(u) },
-		Parted: func(a, b ids.User) { c.present.Parted(a, b) },
-		Settle: func(a, b ids.User) { c.chat.Settle(a, b) },
+		Chosen:  func(u ids.User) { c.present.Reread(u) },
+		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
+		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
+		Company: company{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
-		Accounts: s.auth, Sessions: s.auth, Keys: s.auth, Changes: s.auth,
+		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
 		Factors: s.auth, Tokens: s.auth,
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
+		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour,
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
@@ -77,6 +76,13 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 // parts are the contexts as the GraphQL face knows them.
 func (c *contexts) parts() parts {
 	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links}
+}
+
+// company is user's view of chat, which is made after it.
+type company struct{ c *contexts }
+
+func (y company) Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error) {
+	return y.c.chat.Together(ctx, user, of)
 }
 
 // profiles is auth's view of user: registering makes a profile at once.
@@ -165,40 +171,4 @@ func sweeper(s *stores, c *chat.Service, log zerolog.Logger) lifecycle.Part {
 			}
 		}
 	})}
-}
-
-// withAccounts works on the accounts of the configured store, beside a server
-// that may be running on it: SQLite and PostgreSQL have locks of their own,
-// and what auth writes it reads within the same transaction.
-func withAccounts(ctx context.Context, cfg Config, f func(*auth.Service) error) error {
-	conf := sqldb.Config{URL: cfg.Data.PostgresURL.Reveal(), Relaxed: cfg.Data.Durability == "relaxed", Log: zerolog.Nop()}
-	dir := cfg.Data.Dir
-	if conf.URL == "" {
-		beside, err := datadir.OpenBeside(dir)
-		if err != nil {
-			return err
-		}
-		conf.Path, conf.Beside, dir = beside.Database(), true, beside.Path
-	}
-	ring, err := keys.Open(dir, cfg.Secret.Reveal())
-	if err != nil {
-		return err
-	}
-	db, err := sqldb.Open(ctx, conf)
-	if err != nil {
-		return atStore(cfg, err)
-	}
-	defer func() { _ = db.Close() }()
-	state, err := stateOf(ctx, db, cfg)
-	if err != nil {
-		return atStore(cfg, err)
-	}
-	if state != sqldb.Current {
-		return errNoStoreYet
-	}
-	store := authsql.New(db)
-	return f(auth.New(auth.Deps{ // without profiles: it makes no accounts
-		Accounts: store, Sessions: store, Keys: store, Changes: store, Factors: store, Tokens: store,
-		Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
-	}, auth.Config{Env: auth.Env(cfg.Env), Issuer: cfg.Network.PublicURL}))
 }

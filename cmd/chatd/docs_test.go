@@ -69,7 +69,7 @@ func TestTheDocumentsOfTheDocsRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	ctx := principal.With(t.Context(), principal.Principal{User: ids.New[ids.User]()})
+	ctx := principal.With(t.Context(), principal.Principal{User: ids.New[ids.User](), Role: principal.Admin})
 	found := 0
 	for file, text := range pages(t) {
 		for _, m := range regexp.MustCompile("(?s)```graphql\n(.*?)```").FindAllStringSubmatch(text, -1) {

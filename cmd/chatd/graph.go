@@ -47,7 +47,8 @@ type graph struct {
 // newEngine composes the schema and ties it to its resolvers: what cfg says of
 // both is filled in here.
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
-	g := &graph{accounts: authgraph.NewNodes(p.auth), people: usergraph.NewUsers(p.user, p.present), present: p.present, feed: p.feed}
+	people := usergraph.NewUsers(p.user, p.present)
+	g := &graph{accounts: authgraph.NewNodes(p.auth, people), people: people, present: p.present, feed: p.feed}
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors, Links: p.links})
 	cfg.SDL = append([]gqlx.Source{
 		{Name: "cmd/chatd/schema.graphql", SDL: rootSDL},
@@ -57,7 +58,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	}, chatgraph.SDL()...)
 	changes := usergraph.NewSubscription(g.people)
 	cfg.Root = &Resolver{
-		query:        &Query{authgraph.NewQuery(p.auth), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},
+		query:        &Query{authgraph.NewQuery(p.auth, g.people, p.cursors), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},
 		mutation:     &Mutation{authgraph.NewMutation(p.auth, g.people), usergraph.NewMutation(p.user, g.people), g.chat.Mutation()},
 		subscription: &Subscription{g.chat.Subscription(), changes},
 	}

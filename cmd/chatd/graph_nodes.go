@@ -45,7 +45,7 @@ func (g *graph) nodes(ctx context.Context, of []graphql.ID) ([]*Node, error) {
 	}
 	found := make(map[graphql.ID]*Node, len(of))
 	for _, load := range []func(context.Context, wanted, func(object)) error{
-		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadTokens, g.loadInvites, g.loadReports, g.loadAttachments,
+		g.loadPeople, g.loadConversations, g.loadMessages, g.loadSessions, g.loadTokens, g.loadAdministered, g.loadInvites, g.loadReports, g.loadAttachments,
 	} {
 		if err := load(ctx, w, func(o object) { found[o.ID()] = &Node{o} }); err != nil {
 			return nil, fmt.Errorf("load nodes: %w", err)
@@ -65,6 +65,8 @@ type wanted struct {
 	messages      []ids.Message
 	sessions      []ids.Session
 	tokens        []ids.PersonalToken
+	toServer      []ids.Invite
+	audit         []ids.Audit
 	invites       []ids.GroupInvite
 	reports       []ids.Report
 	attachments   []ids.Attachment
@@ -82,6 +84,10 @@ func (w *wanted) add(id string) {
 		w.sessions = append(w.sessions, v)
 	} else if v, ok := ids.ParsePersonalToken(id); ok {
 		w.tokens = append(w.tokens, v)
+	} else if v, ok := ids.ParseInvite(id); ok {
+		w.toServer = append(w.toServer, v)
+	} else if v, ok := ids.ParseAudit(id); ok {
+		w.audit = append(w.audit, v)
 	} else if v, ok := ids.ParseGroupInvite(id); ok {
 		w.invites = append(w.invites, v)
 	} else if v, ok := ids.ParseReport(id); ok {
@@ -176,6 +182,29 @@ func (g *graph) loadTokens(ctx context.Context, w wanted, found func(object)) er
 	return nil
 }
 
+// loadAdministered reads one by one what administrators alone find.
+func (g *graph) loadAdministered(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.toServer {
+		i, err := g.accounts.Invite(ctx, id)
+		switch {
+		case err == nil:
+			found(i)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
+	for _, id := range w.audit {
+		e, err := g.accounts.AuditEntry(ctx, id)
+		switch {
+		case err == nil:
+			found(e)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
+	return nil
+}
+
 // loadInvites reads one by one: nobody has a use for many.
 func (g *graph) loadInvites(ctx context.Context, w wanted, found func(object)) error {
 	for _, id := range w.invites {
@@ -218,6 +247,14 @@ func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Ses
 // ToPersonalToken tells whether it is a personal token.
 func (n *Node) ToPersonalToken() (*authgraph.PersonalToken, bool) {
 	return is[*authgraph.PersonalToken](n.object)
+}
+
+// ToInvite tells whether it is an invitation to the server.
+func (n *Node) ToInvite() (*authgraph.Invite, bool) { return is[*authgraph.Invite](n.object) }
+
+// ToAuditEntry tells whether it is an entry of the audit log.
+func (n *Node) ToAuditEntry() (*authgraph.AuditEntry, bool) {
+	return is[*authgraph.AuditEntry](n.object)
 }
 
 // ToReport tells whether it is a report.

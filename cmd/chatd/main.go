@@ -15,9 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"chatd/internal/auth"
 	"chatd/internal/platform/loadgen"
-	"chatd/internal/platform/principal"
 )
 
 func main() {
@@ -46,6 +44,17 @@ type grammar struct {
 	Token       struct {
 		Create tokenCreateCmd `cmd:"" help:"Make a personal token of a user and print it: it is nowhere kept. The server may be running."`
 	} `cmd:"" help:"About personal tokens."`
+	User struct {
+		Create        userCreateCmd        `cmd:"" help:"Make an account. Its password is read from the terminal or standard input. The server may be running."`
+		List          userListCmd          `cmd:"" help:"List the accounts."`
+		Suspend       userSuspendCmd       `cmd:"" help:"Take an account out of use: its sessions end and nobody signs in to it."`
+		Reinstate     userReinstateCmd     `cmd:"" help:"Put a suspended account into use again."`
+		Promote       userPromoteCmd       `cmd:"" help:"Give an account another role; admin when none is said."`
+		ResetPassword userResetPasswordCmd `cmd:"" help:"Give an account another password and end its sessions. A random one is printed when none is given."`
+	} `cmd:"" help:"About accounts, beside a server that may be running."`
+	Invite struct {
+		Create inviteCreateCmd `cmd:"" help:"Make an invitation to the server and print its code: it is nowhere kept."`
+	} `cmd:"" help:"About invitations to the server."`
 	Version struct{} `cmd:"" help:"Print the version."`
 	Bench   benchCmd `cmd:"" help:"Put load on a chatd by its public API and report how it did."`
 }
@@ -94,6 +103,20 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.MigrateData.Settings.then(ctx, p, k, out, g.MigrateData.run)
 	case "token create":
 		return g.Token.Create.Settings.then(ctx, p, k, out, g.Token.Create.run)
+	case "user create":
+		return g.User.Create.Settings.then(ctx, p, k, out, g.User.Create.run)
+	case "user list":
+		return g.User.List.Settings.then(ctx, p, k, out, g.User.List.run)
+	case "user suspend <login>":
+		return g.User.Suspend.Settings.then(ctx, p, k, out, g.User.Suspend.run)
+	case "user reinstate <login>":
+		return g.User.Reinstate.Settings.then(ctx, p, k, out, g.User.Reinstate.run)
+	case "user promote <login>":
+		return g.User.Promote.Settings.then(ctx, p, k, out, g.User.Promote.run)
+	case "user reset-password <login>":
+		return g.User.ResetPassword.Settings.then(ctx, p, k, out, g.User.ResetPassword.run)
+	case "invite create":
+		return g.Invite.Create.Settings.then(ctx, p, k, out, g.Invite.Create.run)
 	case "version":
 		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
 		return err
@@ -227,43 +250,6 @@ func (b *benchCmd) run(ctx context.Context, command string, out io.Writer) error
 	if !report.Good() {
 		return fmt.Errorf("bench: the server was not faithful: %d lost, %d doubled, %d reordered, %d failed",
 			report.Lost, report.Doubled, report.Reordered, report.Failed)
-	}
-	return nil
-}
-
-// tokenCreateCmd is the command line of `chatd token create`.
-type tokenCreateCmd struct {
-	User     string        `required:"" placeholder:"NAME" help:"Username of whom it speaks for."`
-	Scope    []string      `required:"" enum:"read,write,admin" placeholder:"SCOPE" help:"What it may be used for: read, write, admin; several with commas."`
-	Name     string        `default:"command line" help:"What it is called in lists."`
-	Lasts    time.Duration `placeholder:"DURATION" help:"How long it lasts, as 720h; for ever when nothing is said."`
-	Settings settings      `embed:""`
-}
-
-var errNoStoreYet = errors.New("the store is not of this version: run `chatd migrate`, or start the server once")
-
-// run makes a token and prints nothing but its text, so that it can be piped
-// to where it is to lie. The server may be running: it reads the token from
-// the store when it is first used.
-func (c *tokenCreateCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
-	scopes := map[string]principal.Scope{"read": principal.ScopeRead, "write": principal.ScopeWrite, "admin": principal.ScopeAdmin}
-	n := auth.NewToken{Name: c.Name}
-	for _, name := range c.Scope {
-		n.Scopes |= scopes[name]
-	}
-	if c.Lasts != 0 {
-		n.ExpiresAt = time.Now().Add(c.Lasts)
-	}
-	err := withAccounts(ctx, cfg, func(accounts *auth.Service) error {
-		_, text, err := accounts.CreateTokenFor(ctx, c.User, n)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(out, text)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("token create: %w", oneLine{err})
 	}
 	return nil
 }

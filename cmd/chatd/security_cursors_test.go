@@ -23,6 +23,7 @@ func TestEveryListRefusesAChangedCursor(t *testing.T) {
 		m := p.says(t, ada, room, "a word")
 		p.says(t, ada, room, "a reply", "threadRootId", m.ID)
 		p.report(t, ada, m.ID)
+		p.inviteToServer(t, ada, nil)
 		for _, doc := range []string{
 			`mutation($m: ID!) { editMessage(input: {id: $m, text: "a word anew"}) { message { id } } pinMessage(input: {messageId: $m}) { message { id } } }`,
 		} {
@@ -44,6 +45,7 @@ func TestEveryListRefusesAChangedCursor(t *testing.T) {
 			"Query.groupInvites":   of(`groupInvites(conversationId: "` + room + `", after: $a) { edges { cursor } }`),
 			"Query.pinnedMessages": of(`pinnedMessages(conversationId: "` + room + `", after: $a) { edges { cursor } }`), "Query.reports": of(`reports(after: $a) { edges { cursor } }`),
 			"Query.searchMessages": of(`searchMessages(query: "word", after: $a) { edges { cursor } }`), "Query.thread": of(`thread(rootId: "` + m.ID + `", after: $a) { edges { cursor } }`),
+			"Query.invites": of(`invites(after: $a) { edges { cursor } }`), "Query.auditLog": of(`auditLog(after: $a) { edges { cursor } }`),
 			"Query.events": of(`events(after: $a) { pageInfo { cursor: endCursor } }`), "Conversation.members": of(`conversation(id: "` + room + `") { members(after: $a) { edges { cursor } } }`),
 			"Message.edits":  of(`message(id: "` + m.ID + `") { edits(after: $a) ` + message),
 			"Message.readBy": of(`message(id: "` + m.ID + `") { readBy(after: $a) ` + message),

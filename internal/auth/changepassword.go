@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -19,14 +20,14 @@ type ChangePasswordInput struct {
 // but this one; when it returns, their tokens are refused on this node and
 // their sockets told. A session alone is not enough: the current password is
 // asked for, with a budget of the account's own, so that whoever holds a
-// stolen session cannot guess it. ErrWrongPassword, ErrBadPassword and
-// ErrCommonPassword (of newPassword), ErrTooMany, ErrBusy.
+// stolen session cannot guess it. ErrWrongPassword, passwords.ErrBadLength and
+// passwords.ErrCommon (of newPassword), ErrTooMany, passwords.ErrBusy.
 func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in ChangePasswordInput) error {
 	account, err := s.deps.Accounts.Account(ctx, p.User)
 	if err != nil {
 		return fmt.Errorf("change a password: %w", err)
 	}
-	if err := checkPassword(in.Next, account.Username, account.Email); err != nil {
+	if err := passwords.Check(in.Next, account.Username, account.Email); err != nil {
 		return errs.Of(err).With(errs.Field("newPassword"))
 	}
 	cred, err := s.ownPassword(ctx, p, in.Current)
@@ -36,13 +37,13 @@ func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in 
 	if err != nil {
 		return fmt.Errorf("change a password: %w", err)
 	}
-	next, err := s.hasher.hash(ctx, in.Next)
+	next, err := s.hasher.Hash(ctx, in.Next)
 	if err != nil {
 		return fmt.Errorf("change a password: %w", err)
 	}
 	gone, err := s.deps.Accounts.ChangePassword(ctx, PasswordChange{
 		User: p.User, Old: cred.PasswordHash, Next: next, Keep: p.Session, At: s.now(),
-	})
+	}, s.act(ctx, ActPasswordChange, p.User, p.User).of(p.Session))
 	if errors.Is(err, ErrWrongPassword) { // another change came before this one
 		return ErrWrongPassword.With(errs.Field("currentPassword"))
 	}

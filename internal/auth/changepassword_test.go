@@ -6,6 +6,7 @@ import (
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authtest"
+	"chatd/internal/platform/passwords"
 )
 
 const nextPassword = "another long passphrase"
@@ -23,8 +24,8 @@ func TestAnotherPasswordIsTheOnlyOneAndEndsTheOthers(t *testing.T) {
 		}{
 			{auth.ChangePasswordInput{Current: nextPassword, Next: nextPassword}, auth.ErrWrongPassword, "currentPassword"},
 			{auth.ChangePasswordInput{Next: nextPassword}, auth.ErrWrongPassword, "currentPassword"},
-			{auth.ChangePasswordInput{Current: authtest.Password, Next: "short"}, auth.ErrBadPassword, "newPassword"},
-			{auth.ChangePasswordInput{Current: authtest.Password, Next: mine.Account.Email}, auth.ErrCommonPassword, "newPassword"},
+			{auth.ChangePasswordInput{Current: authtest.Password, Next: "short"}, passwords.ErrBadLength, "newPassword"},
+			{auth.ChangePasswordInput{Current: authtest.Password, Next: mine.Account.Email}, passwords.ErrCommon, "newPassword"},
 		} {
 			if err := h.ChangePassword(t.Context(), p, c.in); !errors.Is(err, c.want) || field(err) != c.field {
 				t.Errorf("%+v: %v of %v", c.in, err, field(err))

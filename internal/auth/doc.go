@@ -8,11 +8,14 @@
 // the end of a session before its time. A personal token stands for its user
 // in a script, within its scopes; a bot is an account that has nothing else.
 // Its handle is what revocations know it by. A second factor is a TOTP secret
-// with recovery codes; a proof is one code of either, which is spent. A network
-// is what limits count a client's address by.
+// with recovery codes; a proof is one code of either, which is spent. A
+// standing is an account's role and whether it may be used. An invitation lets
+// who has its code register. An act is an entry of the audit log. A network is
+// what limits count a client's address by.
 //
 // Start at service.go (what it needs and how it lives), then register.go,
-// login.go, totp.go, refresh.go, sessions.go, tokens.go for the use cases; verify.go is what
+// login.go, totp.go, refresh.go, sessions.go, tokens.go, standing.go,
+// invites.go for the use cases; audit.go is how what is done is recorded; verify.go is what
 // every request passes, revoke.go how the end of a session gets there.
 //
 // Other nodes read in the store what has ended; authredis only tells them

@@ -6,6 +6,7 @@ import (
 
 	"chatd/internal/auth/authv1"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 // RegisteredChange is the log entry of a new account, without a position.
@@ -35,6 +36,23 @@ func TokenEndedChange(id ids.PersonalToken, user ids.User, why Reason, at time.T
 // without a position.
 func TotpChange(user ids.User, enabled bool, at time.Time) Change {
 	return change(authv1.SecondFactorChangedName, user, at, authv1.SecondFactorChanged{UserID: user, Enabled: enabled, At: at})
+}
+
+// RoleChange is the log entry of another role, without a position.
+func RoleChange(a Act, was, is principal.Role) Change {
+	return change(authv1.RoleChangedName, a.Target, a.At, authv1.RoleChanged{
+		UserID: a.Target, Role: is, Was: was, ActorID: a.Actor, At: a.At,
+	})
+}
+
+// SuspendedChange is the log entry of a suspension, without a position.
+func SuspendedChange(a Act) Change {
+	return change(authv1.AccountSuspendedName, a.Target, a.At, authv1.AccountSuspended{UserID: a.Target, ActorID: a.Actor, At: a.At})
+}
+
+// ReinstatedChange is the log entry of its end, without a position.
+func ReinstatedChange(a Act) Change {
+	return change(authv1.AccountReinstatedName, a.Target, a.At, authv1.AccountReinstated{UserID: a.Target, ActorID: a.Actor, At: a.At})
 }
 
 func change(name string, user ids.User, at time.Time, event any) Change {

@@ -8,7 +8,7 @@ import (
 
 // HashRuns is how many password hashes were computed: the duration of a
 // sign-in, counted instead of measured.
-func (s *Service) HashRuns() int64 { return s.hasher.runs.Load() }
+func (s *Service) HashRuns() int64 { return s.hasher.Runs() }
 
 // ParseRefresh says whether a text is a refresh token that s made, and the
 // text that s writes for it.

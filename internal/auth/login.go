@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -21,7 +22,7 @@ type LoginInput struct {
 // Login checks a password and begins a session. Unknown login, wrong password,
 // a bot and an account that may not be used are ErrBadCredentials and cost one hash
 // each. ErrTooMany when a budget of Rates is used up: then nothing was
-// checked. ErrBusy when too many sign in at once. Where the account has a second
+// checked. passwords.ErrBusy when too many sign in at once. Where the account has a second
 // factor, whoever has shown the password gets ErrTotpRequired without a code
 // and ErrBadTotp for a wrong one; a code is spent with the session's commit.
 func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
@@ -45,28 +46,44 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (SignIn, error) {
 	if err := s.throttleLogin(ctx, login, network, known); err != nil {
 		return SignIn{}, err
 	}
-	if !passwordFits(in.Password) {
+	if !passwords.Fits(in.Password) {
 		return SignIn{}, ErrBadCredentials // no account has it, known or not
 	}
-	right, err := s.hasher.verify(ctx, cred.PasswordHash, in.Password)
+	right, err := s.hasher.Verify(ctx, cred.PasswordHash, in.Password)
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
 	if !right || cred.State != Active || cred.Role == principal.Bot {
+		s.failed(ctx, cred, whyNot(right))
 		return SignIn{}, ErrBadCredentials
 	}
 	by, err := s.prove(ctx, cred.ID, in.Totp)
+	if errors.Is(err, ErrBadTotp) {
+		s.failed(ctx, cred, "SECOND_FACTOR")
+	}
 	if err != nil {
 		return SignIn{}, err
 	}
 	s.rehash(ctx, cred, in.Password)
 	session, token := s.newSession(cred.ID, client, now)
-	crowded, err := s.deps.Factors.CreateSessionBy(ctx, session, network, s.cfg.SessionLimit, by)
+	crowded, err := s.deps.Factors.CreateSessionBy(ctx, session, network, s.cfg.SessionLimit, by,
+		s.act(ctx, ActSignedIn, cred.ID, cred.ID).of(session.ID))
+	if errors.Is(err, ErrNoAccount) { // suspended since
+		return SignIn{}, ErrBadCredentials
+	}
 	if err != nil {
 		return SignIn{}, fmt.Errorf("login: %w", err)
 	}
 	s.ended(crowded)
 	return s.signIn(cred.Account, session, token, now)
+}
+
+// whyNot tells the audit log why a sign-in failed.
+func whyNot(right bool) string {
+	if right {
+		return "SUSPENDED"
+	}
+	return "PASSWORD"
 }
 
 // finder returns what a login is known by, in one form for all its spellings,
@@ -85,10 +102,10 @@ func (s *Service) finder(login string) (string, func(context.Context, string) (C
 // rehash brings an older hash up to what is asked for now. The sign-in does
 // not depend on it: the next one tries again.
 func (s *Service) rehash(ctx context.Context, c Credential, password string) {
-	if !s.hasher.outdated(c.PasswordHash) {
+	if !s.hasher.Outdated(c.PasswordHash) {
 		return
 	}
-	next, err := s.hasher.hash(ctx, password)
+	next, err := s.hasher.Hash(ctx, password)
 	if err == nil {
 		err = s.deps.Accounts.ReplacePassword(ctx, c.ID, c.PasswordHash, next)
 	}

@@ -12,6 +12,7 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/auth/authtest"
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/passwords"
 )
 
 func TestLoginIsByUsernameOrAddressInAnyCase(t *testing.T) {
@@ -142,7 +143,7 @@ func TestHashesAreRenewedWhenTheyShouldCostMore(t *testing.T) {
 			t.Fatal(before.PasswordHash, err)
 		}
 		raised := authtest.New(t, h.Store, config(func(c *auth.Config) {
-			c.Hash = auth.HashParams{MemoryKiB: 16, Passes: 2, Lanes: 1}
+			c.Hash = passwords.Params{MemoryKiB: 16, Passes: 2, Lanes: 1}
 		}))
 		raised.Login(t, a)
 		after, err := h.Store.CredentialByUsername(t.Context(), a.Username)
@@ -160,7 +161,7 @@ func TestTooManyHashesAtOnceAreRefused(t *testing.T) {
 	t.Parallel()
 	h := setup(t, config(func(c *auth.Config) {
 		c.HashSlots, c.HashQueue = 1, 3
-		c.Hash = auth.HashParams{MemoryKiB: 4096, Passes: 3, Lanes: 1}
+		c.Hash = passwords.Params{MemoryKiB: 4096, Passes: 3, Lanes: 1}
 	}))
 	var busy, wrong atomic.Int32
 	var wg sync.WaitGroup
@@ -168,7 +169,7 @@ func TestTooManyHashesAtOnceAreRefused(t *testing.T) {
 		wg.Go(func() {
 			_, err := h.Service.Login(t.Context(), auth.LoginInput{Login: "nobody", Password: "a wrong password"})
 			switch {
-			case errors.Is(err, auth.ErrBusy) && errs.KindOf(err) == errs.Unavailable:
+			case errors.Is(err, passwords.ErrBusy) && errs.KindOf(err) == errs.Unavailable:
 				busy.Add(1)
 			case errors.Is(err, auth.ErrBadCredentials):
 				wrong.Add(1)

@@ -35,7 +35,7 @@ func isPersonal(text string) bool { return strings.HasPrefix(text, personalPrefi
 
 // make returns the text of a new token and what the store keeps of it.
 func (k personalKeys) make(id ids.PersonalToken) (text string, hash []byte) {
-	b := append(id.Bytes(), random(personalSecret)...)
+	b := append(id.Bytes(), keys.Random(personalSecret)...)
 	b = append(b, k.mac(k.tag, b)[:personalTag]...)
 	hash = k.mac(k.hash, b)
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))

@@ -65,7 +65,8 @@ func (s *Service) Refresh(ctx context.Context, text string) (SignIn, error) {
 		// Who presents a stolen token must not keep it good by hanging up.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 		defer cancel()
-		if err := s.end(ctx, owner, Which{Session: token.session, Reason: Reused, At: now}); err != nil {
+		if err := s.end(ctx, owner, Which{Session: token.session, Reason: Reused, At: now},
+			s.act(ctx, ActRefreshReused, ids.User{}, owner).of(token.session)); err != nil {
 			return SignIn{}, fmt.Errorf("end a session whose refresh token was used twice: %w", err)
 		}
 		s.deps.Log.Warn().Stringer("user_id", owner).Stringer("session_id", token.session).

@@ -39,7 +39,7 @@ func newRefreshKeys(r *keys.Ring) refreshKeys {
 
 // first makes the token of a new session.
 func (refreshKeys) first(session ids.Session) refreshToken {
-	return refreshToken{session: session, secret: [refreshSecret]byte(random(refreshSecret))}
+	return refreshToken{session: session, secret: [refreshSecret]byte(keys.Random(refreshSecret))}
 }
 
 // next derives the one child of t: whoever presents t again gets the same, and

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -21,6 +23,7 @@ type RegisterInput struct {
 	Password    string // 10 to 128 code points, not a common one
 	DisplayName string // 1 to 64 code points; the username when empty
 	SetupToken  string // makes the first administrator; else empty
+	InviteCode  string // of an invitation; may be empty where registration is open
 }
 
 // SignIn is a session with a fresh pair of tokens.
@@ -43,9 +46,9 @@ const profileTime = 5 * time.Second
 // The first account of an empty server is an administrator in Dev; in
 // Production one that brings the setup token. The errors are those of
 // BadInput and Conflict with their field, ErrRegistrationClosed,
-// ErrInviteRequired, ErrTooMany and ErrBusy.
+// ErrInviteRequired, ErrBadInvite, ErrTooMany and passwords.ErrBusy.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error) {
-	admin, err := s.mayRegister(in.SetupToken)
+	admin, err := s.mayRegister(in)
 	if err != nil {
 		return SignIn{}, err
 	}
@@ -58,42 +61,59 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	if err := s.take(ctx, "auth/register/"+hex.EncodeToString(a.Network), s.cfg.Rates.Register); err != nil {
 		return SignIn{}, err
 	}
+	if err := s.invited(ctx, in.InviteCode, &a); err != nil {
+		return SignIn{}, err
+	}
 	if err := s.claim(ctx, a); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
-	if a.PasswordHash, err = s.hasher.hash(ctx, in.Password); err != nil {
+	if a.PasswordHash, err = s.hasher.Hash(ctx, in.Password); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
 	session, token := s.newSession(a.ID, client, a.CreatedAt)
-	account, err := s.deps.Accounts.CreateAccount(ctx, a, session)
+	acts := []Act{s.act(ctx, ActRegistered, a.ID, a.ID).of(session.ID)}
+	if a.Invite != nil {
+		acts = append(acts, s.act(ctx, ActInviteUsed, a.ID, a.ID))
+	}
+	account, err := s.deps.Accounts.CreateAccount(ctx, a, session, acts...)
 	if err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
 	if admin == AdminIfNone {
 		s.spendSetupToken()
 	}
-	// The account is there: its profile no longer depends on who waits for it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), profileTime)
-	defer cancel()
-	err = s.deps.Profiles.Create(ctx, NewProfile{
-		User: a.ID, Username: a.Username, DisplayName: a.DisplayName, CreatedAt: a.CreatedAt,
-	})
-	if err != nil {
-		return SignIn{}, fmt.Errorf("make the profile of %s: %w", a.ID, err)
+	if err := s.profile(ctx, a); err != nil {
+		return SignIn{}, err
 	}
 	return s.signIn(account, session, token, a.CreatedAt)
 }
 
+// profile makes the profile of an account that is there: it no longer depends
+// on who waits for it.
+func (s *Service) profile(ctx context.Context, a NewAccount) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), profileTime)
+	defer cancel()
+	err := s.deps.Profiles.Create(ctx, NewProfile{
+		User: a.ID, Username: a.Username, DisplayName: a.DisplayName, CreatedAt: a.CreatedAt,
+	})
+	if err != nil {
+		return fmt.Errorf("make the profile of %s: %w", a.ID, err)
+	}
+	return nil
+}
+
 // mayRegister decides whether a stranger may make an account, and which.
-func (s *Service) mayRegister(setupToken string) (FirstAdmin, error) {
+func (s *Service) mayRegister(in RegisterInput) (FirstAdmin, error) {
 	switch {
-	case setupToken != "":
-		if !s.isSetupToken(setupToken) {
+	case in.SetupToken != "":
+		if !s.isSetupToken(in.SetupToken) {
 			return NeverAdmin, ErrBadSetupToken
 		}
 		return AdminIfNone, nil
 	case s.cfg.Registration == Closed:
 		return NeverAdmin, ErrRegistrationClosed
+	case in.InviteCode != "":
+		return NeverAdmin, nil // if it is good
 	case s.cfg.Registration == Invite:
 		return NeverAdmin, ErrInviteRequired
 	case s.cfg.Env == Dev:
@@ -117,7 +137,7 @@ func (s *Service) newAccount(in RegisterInput) (NewAccount, error) {
 			return NewAccount{}, err
 		}
 	}
-	if err := checkPassword(in.Password, username, email, display); err != nil {
+	if err := passwords.Check(in.Password, username, email, display); err != nil {
 		return NewAccount{}, err
 	}
 	return NewAccount{
@@ -170,7 +190,7 @@ func (s *Service) SetupToken(ctx context.Context) (string, error) {
 	if has {
 		return "", nil
 	}
-	text := "chatd_setup_" + base64.RawURLEncoding.EncodeToString(random(24))
+	text := "chatd_setup_" + base64.RawURLEncoding.EncodeToString(keys.Random(24))
 	sum := sha256.Sum256([]byte(text))
 	s.setupMu.Lock()
 	defer s.setupMu.Unlock()

@@ -20,10 +20,11 @@ type revocations struct {
 	pos   int64         // of the last entry read; belongs to who has the turn
 	tell  func([]ids.Session)
 	share func([]ids.Session)
+	roles func([]ids.User)
 }
 
 func newRevocations(now time.Time) revocations {
-	return revocations{base: now, turn: make(chan struct{}, 1), tell: func([]ids.Session) {}, share: func([]ids.Session) {}}
+	return revocations{base: now, turn: make(chan struct{}, 1), tell: func([]ids.Session) {}, share: func([]ids.Session) {}, roles: func([]ids.User) {}}
 }
 
 func (r *revocations) begin(pos int64) { r.pos = pos }
@@ -70,30 +71,42 @@ func (s *Service) catchUp(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(ErrNotCaughtUp, err)
 		}
-		var gone []ids.Session
-		for _, c := range changes {
-			s.revoked.pos = c.Pos
-			switch c.Name {
-			case authv1.SessionEndedName:
-				var e authv1.SessionEnded
-				if err := json.Unmarshal(c.Payload, &e); err != nil {
-					return fmt.Errorf("read change %d: %w", c.Pos, err)
-				}
-				gone = append(gone, e.SessionID)
-			case authv1.TokenEndedName:
-				var e authv1.TokenEnded
-				if err := json.Unmarshal(c.Payload, &e); err != nil {
-					return fmt.Errorf("read change %d: %w", c.Pos, err)
-				}
-				gone = append(gone, Handle(e.TokenID))
-			}
+		gone, changed, err := s.hear(changes)
+		if err != nil {
+			return err
 		}
 		s.Hear(gone)
+		s.roleChanged(changed)
 		if len(changes) < changesPage {
 			s.revoked.until.Store(int64(begun))
 			return nil
 		}
 	}
+}
+
+// hear reads which sessions and tokens have ended, and who has another role.
+func (s *Service) hear(changes []Change) (gone []ids.Session, changed []ids.User, err error) {
+	for _, c := range changes {
+		s.revoked.pos = c.Pos
+		switch c.Name {
+		case authv1.SessionEndedName:
+			var e authv1.SessionEnded
+			err = json.Unmarshal(c.Payload, &e)
+			gone = append(gone, e.SessionID)
+		case authv1.TokenEndedName:
+			var e authv1.TokenEnded
+			err = json.Unmarshal(c.Payload, &e)
+			gone = append(gone, Handle(e.TokenID))
+		case authv1.RoleChangedName:
+			var e authv1.RoleChanged
+			err = json.Unmarshal(c.Payload, &e)
+			changed = append(changed, e.UserID)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("read change %d: %w", c.Pos, err)
+		}
+	}
+	return gone, changed, nil
 }
 
 // ended makes the end of sessions that this node has ended final here, and

@@ -15,6 +15,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -33,22 +34,25 @@ type Registration string
 // The ways of registration.
 const (
 	Open   Registration = "open"
-	Invite Registration = "invite" // by invitation, which there is no way to give yet
+	Invite Registration = "invite" // whoever has the code of an invitation
 	Closed Registration = "closed"
 )
 
 // Deps is what a Service needs; all of it.
 type Deps struct {
-	Accounts Accounts
-	Sessions Sessions
-	Keys     Keys
-	Changes  Changes
-	Factors  Factors
-	Tokens   Tokens
-	Profiles Profiles
-	Ring     *keys.Ring
-	Limiter  limit.Checker
-	Log      zerolog.Logger
+	Accounts  Accounts
+	Standings Standings
+	Sessions  Sessions
+	Invites   Invites
+	Audit     Audit
+	Keys      Keys
+	Changes   Changes
+	Factors   Factors
+	Tokens    Tokens
+	Profiles  Profiles
+	Ring      *keys.Ring
+	Limiter   limit.Checker
+	Log       zerolog.Logger
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -58,21 +62,22 @@ type Config struct {
 	// Issuer is the public URL of this server; tokens of others are refused.
 	// "chatd".
 	Issuer       string
-	Audience     string        // "chatd"
-	AccessTTL    time.Duration // of an access token: 15 minutes
-	SessionIdle  time.Duration // a session unused for so long ends: 30 days
-	SessionLife  time.Duration // a session ends however it is used: 180 days
-	SessionLimit int           // sessions a user; the one unused longest goes: 100
-	TokenLimit   int           // personal tokens a user: 50
-	RefreshGrace time.Duration // a lost answer may be asked for again: 10 s
-	KeyEvery     time.Duration // a new signing key: 30 days
-	PollEvery    time.Duration // revocations of other nodes are read: 500 ms
-	StaleAfter   time.Duration // without that for so long nobody is let in: 1 s
-	CachedTokens int           // verified tokens remembered: 65,536
-	Hash         HashParams    // 19 MiB, 2 passes, 1 lane
-	HashSlots    int           // hashes at once: half of the processors
-	HashQueue    int           // sign-ins that wait for a slot: 256; further ones get ErrBusy
-	Rates        Rates         // see Rates
+	Audience     string           // "chatd"
+	AccessTTL    time.Duration    // of an access token: 15 minutes
+	SessionIdle  time.Duration    // a session unused for so long ends: 30 days
+	SessionLife  time.Duration    // a session ends however it is used: 180 days
+	SessionLimit int              // sessions a user; the one unused longest goes: 100
+	TokenLimit   int              // personal tokens a user: 50
+	RefreshGrace time.Duration    // a lost answer may be asked for again: 10 s
+	KeyEvery     time.Duration    // a new signing key: 30 days
+	PollEvery    time.Duration    // revocations of other nodes are read: 500 ms
+	StaleAfter   time.Duration    // without that for so long nobody is let in: 1 s
+	CachedTokens int              // verified tokens remembered: 65,536
+	Hash         passwords.Params // 19 MiB, 2 passes, 1 lane
+	HashSlots    int              // hashes at once: half of the processors
+	HashQueue    int              // sign-ins that wait for a slot: 256; further ones get passwords.ErrBusy
+	Rates        Rates            // see Rates
+	AuditLife    time.Duration    // entries of the audit log are kept: for ever
 	Now          func() time.Time
 }
 
@@ -110,7 +115,7 @@ func def[T comparable](v *T, d T) {
 type Service struct {
 	deps     Deps
 	cfg      Config
-	hasher   *hasher
+	hasher   *passwords.Hasher
 	signers  *signers
 	tokens   *tokens
 	refresh  refreshKeys
@@ -120,6 +125,7 @@ type Service struct {
 	verified *cache
 	revoked  revocations
 	uses     uses
+	failures chan Act // sign-ins that failed and are not stored yet
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -132,12 +138,13 @@ func New(deps Deps, cfg Config) *Service {
 	s := &Service{
 		deps:     deps,
 		cfg:      cfg,
-		hasher:   newHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
+		hasher:   passwords.NewHasher(cfg.Hash, cfg.HashSlots, cfg.HashQueue),
 		refresh:  newRefreshKeys(deps.Ring),
 		personal: newPersonalKeys(deps.Ring),
 		recovery: deps.Ring.Derive("auth/recovery"),
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
+		failures: make(chan Act, failQueue),
 		signers: &signers{
 			store: deps.Keys, ring: deps.Ring, every: cfg.KeyEvery, keep: cfg.AccessTTL + clockSkew,
 		},
@@ -174,9 +181,12 @@ func (s *Service) Start(ctx context.Context) error {
 	return s.catchUp(ctx)
 }
 
-// Run reads revocations, renews signing keys, stores when personal tokens were
-// used and forgets what has expired, until ctx ends. It returns ctx's error.
+// Run reads revocations and changes of roles, renews signing keys, stores
+// failed sign-ins and when personal tokens were used, and forgets what has expired, until ctx ends. It returns ctx's error.
 func (s *Service) Run(ctx context.Context) error {
+	var failures sync.WaitGroup
+	defer failures.Wait()
+	failures.Go(func() { s.keepFailures(ctx) })
 	poll := time.NewTicker(s.cfg.PollEvery)
 	defer poll.Stop()
 	tidy := time.NewTicker(tidyEvery)
@@ -228,24 +238,27 @@ func (s *Service) tidy(ctx context.Context) error {
 	if err := s.signers.rotate(ctx, now); err != nil {
 		return err
 	}
-	for {
-		n, err := s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
-		if err != nil {
-			return fmt.Errorf("forget what has expired: %w", err)
-		}
-		if n < tidyBatch {
-			break
+	old := []func() (int, error){
+		func() (int, error) {
+			return s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
+		},
+		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
+		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
+	}
+	if s.cfg.AuditLife > 0 {
+		old = append(old, func() (int, error) {
+			return s.deps.Audit.PurgeAudit(ctx, now.Add(-s.cfg.AuditLife), tidyBatch)
+		})
+	}
+	for _, purge := range old {
+		for n := tidyBatch; n >= tidyBatch; {
+			var err error
+			if n, err = purge(); err != nil {
+				return fmt.Errorf("forget what has expired: %w", err)
+			}
 		}
 	}
-	for {
-		n, err := s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch)
-		if err != nil {
-			return fmt.Errorf("forget tokens that have expired: %w", err)
-		}
-		if n < tidyBatch {
-			return nil
-		}
-	}
+	return nil
 }
 
 // now is the time as stores keep it.

@@ -49,4 +49,6 @@ const (
 	FactorMoved Reason = "SECOND_FACTOR_CHANGED" // a second factor was set up or disabled from another session
 	// PasswordChanged ends all sessions but the one that changed it.
 	PasswordChanged Reason = "PASSWORD_CHANGED"
+	// PasswordReset ends all sessions, by the command line.
+	PasswordReset Reason = "PASSWORD_RESET"
 )

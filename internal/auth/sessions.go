@@ -34,12 +34,14 @@ func (s *Service) Session(ctx context.Context, p principal.Principal, id ids.Ses
 // Logout ends the caller's session. When it returns, no token of the session
 // is good on this node, and its sockets are told.
 func (s *Service) Logout(ctx context.Context, p principal.Principal) error {
-	return s.end(ctx, p.User, Which{Session: p.Session, Reason: LoggedOut, At: s.now()})
+	return s.end(ctx, p.User, Which{Session: p.Session, Reason: LoggedOut, At: s.now()},
+		s.act(ctx, ActSignedOut, p.User, p.User).of(p.Session))
 }
 
 // LogoutEverywhere ends all sessions of the caller, this one too.
 func (s *Service) LogoutEverywhere(ctx context.Context, p principal.Principal) error {
-	return s.end(ctx, p.User, Which{Reason: LoggedOut, At: s.now()})
+	return s.end(ctx, p.User, Which{Reason: LoggedOut, At: s.now()},
+		s.act(ctx, ActSignedOut, p.User, p.User).saying("EVERYWHERE"))
 }
 
 // RevokeSession ends one of the caller's sessions; ErrNoSession for another's
@@ -48,12 +50,13 @@ func (s *Service) RevokeSession(ctx context.Context, p principal.Principal, id i
 	if _, err := s.Session(ctx, p, id); err != nil {
 		return err
 	}
-	return s.end(ctx, p.User, Which{Session: id, Reason: Revoked, At: s.now()})
+	return s.end(ctx, p.User, Which{Session: id, Reason: Revoked, At: s.now()},
+		s.act(ctx, ActSessionRevoked, p.User, p.User).of(id))
 }
 
-// end ends sessions in the store and on this node.
-func (s *Service) end(ctx context.Context, user ids.User, w Which) error {
-	gone, err := s.deps.Sessions.EndSessions(ctx, user, w)
+// end ends sessions in the store and on this node, and records the acts.
+func (s *Service) end(ctx context.Context, user ids.User, w Which, acts ...Act) error {
+	gone, err := s.deps.Sessions.EndSessions(ctx, user, w, acts...)
 	if err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
@@ -85,7 +88,7 @@ func (s *Service) Renew(ctx context.Context, p principal.Principal, token string
 // Account returns an account to its owner and to administrators;
 // errs.ErrForbidden for others, whether it is there or not.
 func (s *Service) Account(ctx context.Context, p principal.Principal, id ids.User) (Account, error) {
-	if p.User != id && !p.IsAdmin() {
+	if p.User != id && !p.May(principal.Administer) {
 		return Account{}, errs.ErrForbidden
 	}
 	a, err := s.deps.Accounts.Account(ctx, id)

@@ -80,7 +80,7 @@ func (k *signers) rotate(ctx context.Context, now time.Time) error {
 	if len(set) > 0 && now.Sub(set[len(set)-1].usedFrom) < k.every-announced {
 		return k.drop(ctx, set, now)
 	}
-	fresh := signer{id: ids.New[ids.Key](), private: ed25519.NewKeyFromSeed(random(ed25519.SeedSize)), usedFrom: now}
+	fresh := signer{id: ids.New[ids.Key](), private: ed25519.NewKeyFromSeed(keys.Random(ed25519.SeedSize)), usedFrom: now}
 	if len(set) > 0 {
 		fresh.usedFrom = now.Add(announced)
 	}

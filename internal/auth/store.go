@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 // What auth needs of storage, one interface a family. One value may be all of
@@ -31,7 +32,9 @@ type NewAccount struct {
 	DisplayName  string // for the event only
 	PasswordHash string
 	FirstAdmin   FirstAdmin
-	Network      []byte // of the address it was made from; nil when unknown
+	Role         principal.Role // empty: what FirstAdmin, or else the invitation, says
+	Invite       []byte         // hash of the invitation's code; nil without
+	Network      []byte         // of the address it was made from; nil when unknown
 	CreatedAt    time.Time
 }
 
@@ -46,12 +49,16 @@ type PasswordChange struct {
 
 // Accounts keeps accounts and their passwords.
 type Accounts interface {
-	// CreateAccount makes the account, its first session and the event
-	// AccountRegistered in one commit, and returns it with the role that it
-	// got. Of any number at once, on all nodes, one gets what FirstAdmin
-	// promises. ErrEmailTaken, ErrUsernameTaken (when both, this one),
-	// ErrBadSetupToken: then nothing is changed.
-	CreateAccount(ctx context.Context, a NewAccount, s Session) (Account, error)
+	// CreateAccount makes the account, its first session (none when that is
+	// zero) and the event AccountRegistered in one commit, takes a use of the
+	// invitation where there is one, records the acts, those of action
+	// INVITE_USED with the invitation, and returns the account with the role
+	// that it got. Of any number at once, on all nodes, one gets what FirstAdmin
+	// promises, and no more than MaxUses come in by an invitation. An address
+	// that an invitation was for is forgotten with its use. ErrEmailTaken,
+	// ErrUsernameTaken (when both, this one), ErrBadSetupToken, ErrBadInvite:
+	// then nothing is changed.
+	CreateAccount(ctx context.Context, a NewAccount, s Session, acts ...Act) (Account, error)
 	// Account returns an account; ErrNoAccount.
 	Account(ctx context.Context, id ids.User) (Account, error)
 	// CredentialByEmail finds by the key of an address; ErrNoAccount.
@@ -67,7 +74,7 @@ type Accounts interface {
 	// sessions but c.Keep, with an event SessionEnded each, in one commit, and
 	// returns those that it ended. ErrWrongPassword when the hash is no longer
 	// c.Old: then nothing is changed.
-	ChangePassword(ctx context.Context, c PasswordChange) ([]ids.Session, error)
+	ChangePassword(ctx context.Context, c PasswordChange, acts ...Act) ([]ids.Session, error)
 	// KnowsNetwork says whether the account signed in from network at or
 	// after since.
 	KnowsNetwork(ctx context.Context, id ids.User, network []byte, since time.Time) (bool, error)
@@ -84,8 +91,9 @@ type Which struct {
 type Sessions interface {
 	// CreateSession stores s and that its user signed in from network (nil
 	// when unknown). Of more than limit sessions of the user those unused
-	// longest are ended in the same commit, and returned.
-	CreateSession(ctx context.Context, s Session, network []byte, limit int) ([]ids.Session, error)
+	// longest are ended in the same commit, and returned; the acts are recorded
+	// in it. ErrNoAccount when the account is not there or not Active.
+	CreateSession(ctx context.Context, s Session, network []byte, limit int, acts ...Act) ([]ids.Session, error)
 	// Session returns a session that has not ended or expired by now;
 	// ErrNoSession.
 	Session(ctx context.Context, id ids.Session, now time.Time) (Session, error)
@@ -105,8 +113,9 @@ type Sessions interface {
 	// EndSessions ends sessions of user, with an event SessionEnded each in
 	// the same commit, and returns those that it ended: none is no error. When
 	// all end with the reason StateLocked, so do the personal tokens that speak
-	// for the user or that he made, which are returned by their Handles.
-	EndSessions(ctx context.Context, user ids.User, w Which) ([]ids.Session, error)
+	// for the user or that he made, which are returned by their Handles. The
+	// acts are recorded in the same commit when anything ended.
+	EndSessions(ctx context.Context, user ids.User, w Which, acts ...Act) ([]ids.Session, error)
 	// PurgeSessions forgets up to limit sessions that expired before now, and
 	// networks last seen before networksBefore, and returns how many.
 	PurgeSessions(ctx context.Context, now, networksBefore time.Time, limit int) (int, error)

@@ -30,6 +30,8 @@ type TotpTurn struct {
 	At   time.Time
 }
 
+// Methods that take acts record them in the same commit.
+
 // Factors keeps second factors. A proof is spent once, whatever number of
 // callers and nodes present it at once.
 type Factors interface {
@@ -42,18 +44,18 @@ type Factors interface {
 	// the hashes of recovery codes in the place of older ones, and ends all
 	// sessions of the user but one, with the events, in one commit; it returns
 	// those that ended. ErrTotpOff when sealed is not what waits.
-	ConfirmTotp(ctx context.Context, t TotpTurn, sealed []byte, step int64, recovery [][]byte) ([]ids.Session, error)
+	ConfirmTotp(ctx context.Context, t TotpTurn, sealed []byte, step int64, recovery [][]byte, acts ...Act) ([]ids.Session, error)
 	// DisableTotp forgets secret and recovery codes, spends the proof, and ends
 	// sessions as ConfirmTotp does. ErrBadTotp when the proof is spent or of
 	// nobody: then nothing is changed.
-	DisableTotp(ctx context.Context, t TotpTurn, by Proof) ([]ids.Session, error)
+	DisableTotp(ctx context.Context, t TotpTurn, by Proof, acts ...Act) ([]ids.Session, error)
 	// RecoveryCodes says how many are left.
 	RecoveryCodes(ctx context.Context, user ids.User) (int, error)
 	// CreateSessionBy is CreateSession for one who has shown the password: a
 	// proof is spent in the same commit (else ErrBadTotp), and without one it
 	// is ErrTotpRequired when a second factor is in force. Then nothing is
 	// changed.
-	CreateSessionBy(ctx context.Context, s Session, network []byte, limit int, by Proof) ([]ids.Session, error)
+	CreateSessionBy(ctx context.Context, s Session, network []byte, limit int, by Proof, acts ...Act) ([]ids.Session, error)
 }
 
 // PersonalToken is a token that somebody made for a program.
@@ -90,7 +92,7 @@ type Tokens interface {
 	// CreateToken stores a token. ErrTooManyTokens when its user has limit
 	// that have not expired by its CreatedAt; ErrNoAccount when its user or who
 	// makes it is not there or not Active.
-	CreateToken(ctx context.Context, t PersonalToken, limit int) error
+	CreateToken(ctx context.Context, t PersonalToken, limit int, acts ...Act) error
 	// Token returns a token that has not expired by now, and what its user
 	// may; ErrNoToken.
 	Token(ctx context.Context, id ids.PersonalToken, now time.Time) (PersonalToken, Access, error)
@@ -98,8 +100,9 @@ type Tokens interface {
 	// by now, the newest first.
 	UserTokens(ctx context.Context, user ids.User, now time.Time) ([]PersonalToken, error)
 	// EndTokens ends tokens, with an event TokenEnded each in the same commit,
-	// and returns those that it ended: none is no error.
-	EndTokens(ctx context.Context, user ids.User, w WhichTokens) ([]ids.PersonalToken, error)
+	// and returns those that it ended: none is no error, and then the acts are
+	// not recorded.
+	EndTokens(ctx context.Context, user ids.User, w WhichTokens, acts ...Act) ([]ids.PersonalToken, error)
 	// TokensUsed stores when tokens were last used, where it knows of no later
 	// use; unknown tokens are ignored.
 	TokensUsed(ctx context.Context, at map[ids.PersonalToken]time.Time) error
@@ -109,7 +112,7 @@ type Tokens interface {
 	// CreateBot makes an account of the role Bot, without a password or an
 	// address, and the event AccountRegistered in one commit. ErrUsernameTaken:
 	// then nothing is changed.
-	CreateBot(ctx context.Context, b NewBot) (Account, error)
+	CreateBot(ctx context.Context, b NewBot, acts ...Act) (Account, error)
 	// BotOwner returns whose bot it is; ErrNoBot.
 	BotOwner(ctx context.Context, bot ids.User) (ids.User, error)
 }

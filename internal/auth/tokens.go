@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ func (s *Service) CreatePersonalToken(ctx context.Context, p principal.Principal
 		}
 		role = principal.Bot
 	}
-	return s.createToken(ctx, p.User, role, n)
+	return s.createToken(ctx, p.User, p.User, role, n)
 }
 
 // CreateTokenFor makes a token for any account that may be used, on behalf of
@@ -53,10 +54,10 @@ func (s *Service) CreateTokenFor(ctx context.Context, username string, n NewToke
 		return PersonalToken{}, "", fmt.Errorf("token for %s, who is suspended: %w", username, ErrNoAccount)
 	}
 	n.User = c.ID
-	return s.createToken(ctx, c.ID, c.Role, n)
+	return s.createToken(ctx, ids.User{}, c.ID, c.Role, n)
 }
 
-func (s *Service) createToken(ctx context.Context, by ids.User, role principal.Role, n NewToken) (PersonalToken, string, error) {
+func (s *Service) createToken(ctx context.Context, actor, by ids.User, role principal.Role, n NewToken) (PersonalToken, string, error) {
 	name, err := cleanDisplayName(n.Name)
 	if err != nil {
 		return PersonalToken{}, "", ErrBadTokenName
@@ -77,10 +78,25 @@ func (s *Service) createToken(ctx context.Context, by ids.User, role principal.R
 	}
 	var text string
 	text, t.Hash = s.personal.make(t.ID)
-	if err := s.deps.Tokens.CreateToken(ctx, t, s.cfg.TokenLimit); err != nil {
+	if err := s.deps.Tokens.CreateToken(ctx, t, s.cfg.TokenLimit,
+		s.act(ctx, ActTokenCreated, actor, t.User).with(t.ID).saying(scopesText(t.Scopes))); err != nil {
 		return PersonalToken{}, "", fmt.Errorf("create a personal token: %w", err)
 	}
 	return t, text, nil
+}
+
+// scopesText names scopes for the audit log.
+func scopesText(of principal.Scope) string {
+	var names []string
+	for _, s := range []struct {
+		scope principal.Scope
+		name  string
+	}{{principal.ScopeRead, "READ"}, {principal.ScopeWrite, "WRITE"}, {principal.ScopeAdmin, "ADMIN"}} {
+		if of.Has(s.scope) {
+			names = append(names, s.name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // mayManage says whether p may see and end the tokens of a bot, and unless
@@ -148,7 +164,8 @@ func (s *Service) RevokePersonalToken(ctx context.Context, p principal.Principal
 	if err != nil {
 		return err
 	}
-	gone, err := s.deps.Tokens.EndTokens(ctx, t.User, WhichTokens{Token: id, Reason: Revoked, At: s.now()})
+	gone, err := s.deps.Tokens.EndTokens(ctx, t.User, WhichTokens{Token: id, Reason: Revoked, At: s.now()},
+		s.act(ctx, ActTokenRevoked, p.User, t.User).with(id))
 	if err != nil {
 		return fmt.Errorf("revoke a personal token: %w", err)
 	}
@@ -287,7 +304,7 @@ func (s *Service) CreateBot(ctx context.Context, p principal.Principal, username
 		}
 	}
 	b := NewBot{ID: ids.New[ids.User](), Owner: p.User, Username: username, DisplayName: display, CreatedAt: s.now()}
-	a, err := s.deps.Tokens.CreateBot(ctx, b)
+	a, err := s.deps.Tokens.CreateBot(ctx, b, s.act(ctx, ActBotCreated, p.User, b.ID))
 	if err != nil {
 		return Account{}, fmt.Errorf("create a bot: %w", err)
 	}

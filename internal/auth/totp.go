@@ -18,6 +18,8 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/keys"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
@@ -44,7 +46,7 @@ func (s *Service) BeginTotp(ctx context.Context, p principal.Principal, password
 	if err != nil {
 		return TotpSetup{}, err
 	}
-	secret := random(totpSecret)
+	secret := keys.Random(totpSecret)
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: s.issuerName(), AccountName: account.Username, Secret: secret, Period: totpPeriod})
 	if err != nil {
 		return TotpSetup{}, fmt.Errorf("make a second factor: %w", err)
@@ -89,10 +91,11 @@ func (s *Service) ConfirmTotp(ctx context.Context, p principal.Principal, code s
 	}
 	codes, hashes := make([]string, recoveryCount), make([][]byte, recoveryCount)
 	for i := range codes {
-		codes[i] = recoveryText(random(recoveryBytes))
+		codes[i] = recoveryText(keys.Random(recoveryBytes))
 		hashes[i], _ = s.recoveryHash(p.User, codes[i])
 	}
-	gone, err := s.deps.Factors.ConfirmTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: now}, t.Sealed, step, hashes)
+	gone, err := s.deps.Factors.ConfirmTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: now}, t.Sealed, step, hashes,
+		s.act(ctx, ActFactorOn, p.User, p.User).of(p.Session))
 	if err != nil {
 		return nil, fmt.Errorf("confirm a second factor: %w", err)
 	}
@@ -116,7 +119,8 @@ func (s *Service) DisableTotp(ctx context.Context, p principal.Principal, passwo
 	}
 	if err == nil {
 		var gone []ids.Session
-		gone, err = s.deps.Factors.DisableTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: s.now()}, by)
+		gone, err = s.deps.Factors.DisableTotp(ctx, TotpTurn{User: p.User, Keep: p.Session, At: s.now()}, by,
+			s.act(ctx, ActFactorOff, p.User, p.User).of(p.Session))
 		s.ended(gone)
 	}
 	if errors.Is(err, ErrBadTotp) {
@@ -159,7 +163,7 @@ func (s *Service) ownPassword(ctx context.Context, p principal.Principal, passwo
 	if err := s.take(ctx, "auth/password/"+p.User.String(), s.cfg.Rates.Password); err != nil {
 		return Credential{}, err
 	}
-	if !passwordFits(password) {
+	if !passwords.Fits(password) {
 		return Credential{}, ErrWrongPassword
 	}
 	account, err := s.deps.Accounts.Account(ctx, p.User)
@@ -170,7 +174,7 @@ func (s *Service) ownPassword(ctx context.Context, p principal.Principal, passwo
 	if err != nil {
 		return Credential{}, fmt.Errorf("check the password again: %w", err)
 	}
-	right, err := s.hasher.verify(ctx, cred.PasswordHash, password)
+	right, err := s.hasher.Verify(ctx, cred.PasswordHash, password)
 	if err != nil {
 		return Credential{}, fmt.Errorf("check the password again: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -128,5 +129,18 @@ func (c *cache) forget(sessions []ids.Session) {
 	c.epoch++
 	for _, id := range sessions {
 		c.access.Remove(id)
+	}
+}
+
+// forgetUsers forgets what the sessions of users may. It looks at all that is
+// remembered: roles change seldom.
+func (c *cache) forgetUsers(users []ids.User) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for _, id := range c.access.Keys() {
+		if a, ok := c.access.Peek(id); ok && slices.Contains(users, a.User) {
+			c.access.Remove(id)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func cutTerm(s string) string {
 
 // mayFind says whether the caller may list public channels and join them by
 // himself: guests are where they were brought in.
-func mayFind(who principal.Principal) bool { return who.Role != principal.Guest }
+func mayFind(who principal.Principal) bool { return who.May(principal.FindChannels) }
 
 // Channels lists the public channels by name, those after the key only; with a
 // query those of whose names a word begins with each of its words, whatever

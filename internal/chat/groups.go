@@ -9,15 +9,21 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 // OpenDirect returns the one conversation of the viewer and the other user,
-// made when there is none.
-func (s *Service) OpenDirect(ctx context.Context, viewer, other ids.User) (View, error) {
+// made when there is none. Who may not find people opens one with those only with
+// whom he is in a conversation; of others he is told what is told of nobody.
+func (s *Service) OpenDirect(ctx context.Context, who principal.Principal, other ids.User) (View, error) {
+	viewer := who.User
 	if viewer == other {
 		return View{}, ErrSelf.With(errs.Field("input.userId"))
 	}
 	if err := s.known(ctx, viewer, other); err != nil {
+		return View{}, fmt.Errorf("open a direct conversation: %w", err)
+	}
+	if err := s.meets(ctx, who, other); err != nil {
 		return View{}, fmt.Errorf("open a direct conversation: %w", err)
 	}
 	now := s.cfg.Now()
@@ -29,7 +35,11 @@ func (s *Service) OpenDirect(ctx context.Context, viewer, other ids.User) (View,
 }
 
 // CreateGroup makes a group, or a channel, that the viewer owns.
-func (s *Service) CreateGroup(ctx context.Context, viewer ids.User, g NewGroup) (View, error) {
+func (s *Service) CreateGroup(ctx context.Context, who principal.Principal, g NewGroup) (View, error) {
+	viewer := who.User
+	if !who.May(principal.MakeGroups) {
+		return View{}, ErrGuest
+	}
 	if err := g.check(); err != nil {
 		return View{}, err
 	}
@@ -62,9 +72,23 @@ func (s *Service) create(ctx context.Context, viewer ids.User, n NewConversation
 	return s.Store.View(ctx, viewer, c.ID)
 }
 
+// meets returns ErrNoUser for one with whom who may not find people is in no
+// conversation.
+func (s *Service) meets(ctx context.Context, who principal.Principal, other ids.User) error {
+	if who.May(principal.FindPeople) {
+		return nil
+	}
+	met, err := s.Together(ctx, who.User, []ids.User{other})
+	if err == nil && len(met) == 0 {
+		err = ErrNoUser
+	}
+	return err
+}
+
 // AddMembers brings users into a group. Those who are in already are left
 // out; unknown ones are ErrNoUser, and then nobody is added.
-func (s *Service) AddMembers(ctx context.Context, viewer ids.User, id ids.Conversation, users []ids.User) (View, error) {
+func (s *Service) AddMembers(ctx context.Context, who principal.Principal, id ids.Conversation, users []ids.User) (View, error) {
+	viewer := who.User
 	users = distinct(users, viewer)
 	if len(users) > MaxMembers {
 		return View{}, ErrTooManyMembers.With(errs.Field("input.userIds"))
@@ -75,6 +99,8 @@ func (s *Service) AddMembers(ctx context.Context, viewer ids.User, id ids.Conver
 			return ErrDirect
 		case !may(v.Kind, v.Viewer.Role, mayAdd):
 			return ErrForbidden
+		case !who.May(principal.BringPeople):
+			return ErrGuest
 		}
 		if err := s.known(ctx, viewer, users...); err != nil {
 			return err

@@ -49,6 +49,9 @@ func setup(t *testing.T, db *sqldb.DB) *house {
 	return h
 }
 
+// as is a member of the server.
+func as(u ids.User) principal.Principal { return principal.Principal{User: u, Role: principal.Member} }
+
 func users(n int) []ids.User {
 	all := make([]ids.User, n)
 	for i := range all {
@@ -59,7 +62,7 @@ func users(n int) []ids.User {
 
 func (h *house) group(t *testing.T, public bool, u ...ids.User) ids.Conversation {
 	t.Helper()
-	v, err := h.CreateGroup(t.Context(), u[0], chat.NewGroup{Name: "Books", Members: u[1:], Public: public})
+	v, err := h.CreateGroup(t.Context(), as(u[0]), chat.NewGroup{Name: "Books", Members: u[1:], Public: public})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,7 @@ func (h *house) group(t *testing.T, public bool, u ...ids.User) ids.Conversation
 
 func (h *house) invite(t *testing.T, by ids.User, id ids.Conversation, n chat.NewInvite) (chat.Invite, string) {
 	t.Helper()
-	i, code, err := h.CreateInvite(t.Context(), by, id, n)
+	i, code, err := h.CreateInvite(t.Context(), as(by), id, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,11 +177,11 @@ func TestAGroupHasFiveThousandMembersAndNoMore(t *testing.T) {
 		h := setup(t, db)
 		u := users(chat.MaxMembers + 3)
 		all, late := u[:chat.MaxMembers], u[chat.MaxMembers:]
-		_, err := h.CreateGroup(t.Context(), u[0], chat.NewGroup{Name: "Books", Members: u})
+		_, err := h.CreateGroup(t.Context(), as(u[0]), chat.NewGroup{Name: "Books", Members: u})
 		wants(t, "made with more", err, chat.ErrTooManyMembers)
 		id := h.group(t, true, all...)
 		_, code := h.invite(t, all[0], id, chat.NewInvite{})
-		_, err = h.AddMembers(t.Context(), all[0], id, late[:1])
+		_, err = h.AddMembers(t.Context(), as(all[0]), id, late[:1])
 		wants(t, "one more is added", err, chat.ErrTooManyMembers)
 		_, err = h.JoinChannel(t.Context(), member(late[1]), id)
 		wants(t, "one more joins", err, chat.ErrTooManyMembers)
@@ -249,7 +252,7 @@ func TestAnInviteEndsWhenItSays(t *testing.T) {
 		"in the past": {ExpiresAt: h.now}, "no use": {MaxUses: new(int)}, "too many uses": {MaxUses: new(chat.MaxInviteUses + 1)},
 		"less than no use": {MaxUses: new(-1)},
 	} {
-		if _, _, err := h.CreateInvite(t.Context(), u[0], id, n); errs.KindOf(err) != errs.BadInput {
+		if _, _, err := h.CreateInvite(t.Context(), as(u[0]), id, n); errs.KindOf(err) != errs.BadInput {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -316,12 +319,12 @@ func TestWhatAGroupIsAboutIsCheckedAndSaidOnce(t *testing.T) {
 	if v, err = h.UpdateGroup(t.Context(), u[0], id, chat.GroupUpdate{Description: new("")}); err != nil || v.Name != "Films" || v.Description != "" {
 		t.Errorf("%+v, %v", v.Conversation, err)
 	}
-	d, err := h.OpenDirect(t.Context(), u[0], u[1])
+	d, err := h.OpenDirect(t.Context(), as(u[0]), u[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.UpdateGroup(t.Context(), u[0], d.ID, chat.GroupUpdate{Name: new("We")})
 	wants(t, "a direct one", err, chat.ErrDirect)
-	_, _, err = h.CreateInvite(t.Context(), u[0], d.ID, chat.NewInvite{})
+	_, _, err = h.CreateInvite(t.Context(), as(u[0]), d.ID, chat.NewInvite{})
 	wants(t, "an invite into a direct one", err, chat.ErrDirect)
 }

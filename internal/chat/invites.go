@@ -11,6 +11,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/principal"
 )
 
 // Invite lets whoever has its code into a group or channel. The code itself is
@@ -61,8 +62,8 @@ func (c *Config) codeRate() limit.Rate {
 }
 
 // CreateInvite makes an invite into a group or channel, and returns its code.
-func (s *Service) CreateInvite(ctx context.Context, viewer ids.User, id ids.Conversation, n NewInvite) (Invite, string, error) {
-	now := s.cfg.Now()
+func (s *Service) CreateInvite(ctx context.Context, who principal.Principal, id ids.Conversation, n NewInvite) (Invite, string, error) {
+	viewer, now := who.User, s.cfg.Now()
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
 		return Invite{}, "", ErrInviteExpiry.With(errs.Field("input.expiresAt"))
 	}
@@ -76,6 +77,9 @@ func (s *Service) CreateInvite(ctx context.Context, viewer ids.User, id ids.Conv
 	err := s.decide(ctx, viewer, id, func(v View) error {
 		if err := mayUseInvites(v); err != nil {
 			return err
+		}
+		if !who.May(principal.BringPeople) {
+			return ErrGuest
 		}
 		err := s.Store.CreateInvite(ctx, invite, codeHash(code), v.MemberVersion)
 		if errors.Is(err, ErrTooManyInvites) && s.clearInvites(ctx, id) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 // Role is a member's standing in one conversation.
@@ -142,11 +143,12 @@ func RightsOver(v View, m Member) MemberRights {
 	return MemberRights{Remove: mayRemove(v, m), SetRole: maySetRole(v, m), TransferOwnership: mayTransfer(v, m)}
 }
 
-// ConversationRights says what the viewer may do.
-func ConversationRights(v View) Rights {
+// ConversationRights says what the viewer may do: what his role on the server and
+// his standing in the conversation both allow.
+func ConversationRights(who principal.Principal, v View) Rights {
 	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
 	return Rights{
-		Send: can(maySend), AddMembers: can(mayAdd), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite),
+		Send: can(maySend), AddMembers: can(mayAdd) && who.May(principal.BringPeople), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite) && who.May(principal.BringPeople),
 		MentionAll: can(mayMentionAll),
 	}
 }

@@ -56,11 +56,11 @@ func TestWhatBlocksCostAMessage(t *testing.T) {
 		w := &wall{a: u[0], b: u[2]} // not the one who is written to
 		store := &lists{Store: chatsql.New(db, chatsql.Config{})}
 		s := chat.New(chat.Deps{Store: store, Directory: everybody{}, Secret: make([]byte, 32), Log: zerolog.Nop(), Walls: w}, chat.Config{})
-		group, err := s.CreateGroup(t.Context(), u[0], chat.NewGroup{Name: "Books", Members: u[1:2]})
+		group, err := s.CreateGroup(t.Context(), as(u[0]), chat.NewGroup{Name: "Books", Members: u[1:2]})
 		if err != nil {
 			t.Fatal(err)
 		}
-		direct, err := s.OpenDirect(t.Context(), u[0], u[1])
+		direct, err := s.OpenDirect(t.Context(), as(u[0]), u[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestSettleWaitsForWhatIsUnderWay(t *testing.T) {
 	w := &wall{a: u[0], b: u[1]}
 	store := &late{Store: chatsql.New(db, chatsql.Config{}), begun: make(chan struct{}), on: make(chan struct{})}
 	s := chat.New(chat.Deps{Store: store, Directory: everybody{}, Secret: make([]byte, 32), Log: zerolog.Nop(), Walls: w}, chat.Config{})
-	direct, err := s.OpenDirect(t.Context(), u[0], u[1])
+	direct, err := s.OpenDirect(t.Context(), as(u[0]), u[1])
 	if err != nil {
 		t.Fatal(err)
 	}

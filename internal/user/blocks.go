@@ -9,6 +9,7 @@ import (
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user/userv1"
 )
 
@@ -157,28 +158,40 @@ func (s *Service) heedRelations(ctx context.Context, events []bus.Envelope) erro
 	return nil
 }
 
-// See returns those of the users that exist and are there for the viewer.
-func (s *Service) See(ctx context.Context, viewer ids.User, of []ids.User) (map[ids.User]Profile, error) {
+// See returns those of the users that exist and are there for the viewer: who
+// has blocked him is not, and for a guest those alone are who are near.
+func (s *Service) See(ctx context.Context, who principal.Principal, of []ids.User) (map[ids.User]Profile, error) {
+	of, err := s.near(ctx, who, of)
+	if err != nil {
+		return nil, err
+	}
 	found, err := s.Users(ctx, of)
-	if err != nil || !s.Party(viewer) {
+	if err != nil || !s.Party(who.User) {
 		return found, err
 	}
 	for u := range found {
-		if s.Conceals(u, viewer) {
+		if s.Conceals(u, who.User) {
 			delete(found, u)
 		}
 	}
 	return found, nil
 }
 
-// SeeByUsername is ByUsername for a viewer, for whom who has blocked him is not
-// there; ErrNoUser.
-func (s *Service) SeeByUsername(ctx context.Context, viewer ids.User, username string) (Profile, error) {
+// SeeByUsername is ByUsername for a viewer, with those alone who are there for
+// him; ErrNoUser.
+func (s *Service) SeeByUsername(ctx context.Context, who principal.Principal, username string) (Profile, error) {
 	p, err := s.ByUsername(ctx, username)
-	if err == nil && s.Conceals(p.ID, viewer) {
-		p, err = Profile{}, fmt.Errorf("user by name: %w", ErrNoUser)
+	if err != nil {
+		return Profile{}, err
 	}
-	return p, err
+	near, err := s.near(ctx, who, []ids.User{p.ID})
+	if err != nil {
+		return Profile{}, err
+	}
+	if len(near) == 0 || s.Conceals(p.ID, who.User) {
+		return Profile{}, fmt.Errorf("user by name: %w", ErrNoUser)
+	}
+	return p, nil
 }
 
 // searchFor runs a search without those who are apart from the viewer: a page

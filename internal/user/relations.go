@@ -10,12 +10,19 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 )
 
 // SendFriendRequest asks another to be the viewer's friend. Who has asked the
-// viewer is his friend from then on; asking again changes nothing. ErrNoUser,
-// ErrSelf, ErrTooManyRequests.
-func (s *Service) SendFriendRequest(ctx context.Context, viewer, other ids.User) error {
+// viewer is his friend from then on; asking again changes nothing. A guest asks
+// those alone who are near. ErrNoUser, ErrSelf, ErrTooManyRequests.
+func (s *Service) SendFriendRequest(ctx context.Context, who principal.Principal, other ids.User) error {
+	viewer := who.User
+	if near, err := s.near(ctx, who, []ids.User{other}); err != nil {
+		return err
+	} else if len(near) == 0 {
+		return ErrNoUser
+	}
 	if err := s.room(ctx, viewer, other, RequestSent, MaxRequests, ErrTooManyRequests); err != nil {
 		return err
 	}

@@ -24,7 +24,10 @@ type deed func(*user.Service, context.Context, ids.User, ids.User) error
 // deeds are what one can do about another.
 func deeds() map[string]deed {
 	return map[string]deed{
-		"request": (*user.Service).SendFriendRequest, "accept": (*user.Service).AcceptFriendRequest,
+		"request": func(s *user.Service, ctx context.Context, viewer, other ids.User) error {
+			return s.SendFriendRequest(ctx, as(viewer), other)
+		},
+		"accept":  (*user.Service).AcceptFriendRequest,
 		"decline": (*user.Service).DeclineFriendRequest, "cancel": (*user.Service).CancelFriendRequest,
 		"remove": (*user.Service).RemoveFriend, "block": (*user.Service).Block, "unblock": (*user.Service).Unblock,
 	}
@@ -119,20 +122,20 @@ func TestWhoIsBlockedIsAnsweredAsOfNobody(t *testing.T) {
 			t.Errorf("%s: %v, and of nobody %v", name, of, none)
 		}
 	}
-	if got, err := s.See(t.Context(), eve, []ids.User{ada, eve}); err != nil || len(got) != 1 || got[eve].ID != eve {
+	if got, err := s.See(t.Context(), as(eve), []ids.User{ada, eve}); err != nil || len(got) != 1 || got[eve].ID != eve {
 		t.Errorf("sees %v, %v", got, err)
 	}
-	if _, err := s.SeeByUsername(t.Context(), eve, "Ada"); !errors.Is(err, user.ErrNoUser) {
+	if _, err := s.SeeByUsername(t.Context(), as(eve), "Ada"); !errors.Is(err, user.ErrNoUser) {
 		t.Errorf("by name: %v", err)
 	}
 	for viewer, want := range map[ids.User]int{ada: 1, eve: 1} { // themselves
-		found, err := s.Search(t.Context(), viewer, "a", page.Args{})
-		other, err2 := s.Search(t.Context(), viewer, "e", page.Args{})
+		found, err := s.Search(t.Context(), as(viewer), "a", page.Args{})
+		other, err2 := s.Search(t.Context(), as(viewer), "e", page.Args{})
 		if err != nil || err2 != nil || len(found.Profiles)+len(other.Profiles) != want {
 			t.Errorf("%s finds %v and %v, %v, %v", viewer, found.Profiles, other.Profiles, err, err2)
 		}
 	}
-	if got, err := s.See(t.Context(), ada, []ids.User{eve}); err != nil || len(got) != 1 {
+	if got, err := s.See(t.Context(), as(ada), []ids.User{eve}); err != nil || len(got) != 1 {
 		t.Errorf("who has blocked sees %v, %v", got, err)
 	}
 }
@@ -156,7 +159,7 @@ func TestASearchIsFilledUpBehindThoseWhoAreApart(t *testing.T) {
 	size := int32(3)
 	args := page.Args{First: &size}
 	for {
-		f, err := s.Search(t.Context(), me, "anna", args)
+		f, err := s.Search(t.Context(), as(me), "anna", args)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -285,21 +288,21 @@ func TestOneHasBoundsOfWhatHeBeginsHimself(t *testing.T) {
 	var last ids.User
 	for i := range user.MaxRequests {
 		last = register(t, s, fmt.Sprintf("user%04d", i), "User")
-		if err := s.SendFriendRequest(t.Context(), me, last); err != nil {
+		if err := s.SendFriendRequest(t.Context(), as(me), last); err != nil {
 			t.Fatal(err)
 		}
 	}
 	more := register(t, s, "more", "More")
-	if err := s.SendFriendRequest(t.Context(), me, more); !errors.Is(err, user.ErrTooManyRequests) {
+	if err := s.SendFriendRequest(t.Context(), as(me), more); !errors.Is(err, user.ErrTooManyRequests) {
 		t.Errorf("one too many: %v", err)
 	}
-	if err := s.SendFriendRequest(t.Context(), me, last); err != nil {
+	if err := s.SendFriendRequest(t.Context(), as(me), last); err != nil {
 		t.Errorf("one that is there: %v", err)
 	}
 	if err := s.CancelFriendRequest(t.Context(), me, last); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SendFriendRequest(t.Context(), me, more); err != nil {
+	if err := s.SendFriendRequest(t.Context(), as(me), more); err != nil {
 		t.Errorf("in the room of another: %v", err)
 	}
 }
@@ -312,7 +315,7 @@ func TestContactsAreListedInPages(t *testing.T) {
 	for i := range 7 {
 		u := register(t, s, fmt.Sprintf("user%d", i), "User")
 		want[u] = true
-		if err := s.SendFriendRequest(t.Context(), u, me); err != nil {
+		if err := s.SendFriendRequest(t.Context(), as(u), me); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"chatd/internal/platform/ids"
 	"chatd/internal/platform/names"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 )
 
 const maxQuery = 100 // code points
@@ -25,8 +25,9 @@ type Found struct {
 // accents; by rising username; without those whom the viewer has blocked, or who
 // have blocked him. No character of the query has a meaning of its
 // own. ErrBadQuery; errs.ErrBadInput for the page's size and errs.ErrBadCursor
-// for a cursor that is not of this viewer and query.
-func (s *Service) Search(ctx context.Context, viewer ids.User, query string, args page.Args) (Found, error) {
+// for a cursor that is not of this viewer and query. A guest finds those who are
+// near alone; his pages may be short.
+func (s *Service) Search(ctx context.Context, who principal.Principal, query string, args page.Args) (Found, error) {
 	part, err := args.Check()
 	if err != nil {
 		return Found{}, err
@@ -40,7 +41,7 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 	}
 	slices.Sort(q.Words)
 	q.Words = slices.Compact(q.Words)
-	scope := "user.search " + viewer.String() + " " + strings.Join(q.Words, " ")
+	scope := "user.search " + who.User.String() + " " + strings.Join(q.Words, " ")
 	if part.After != "" {
 		after, err := s.Cursors.Open(scope, part.After)
 		if err != nil {
@@ -48,7 +49,7 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 		}
 		q.After = string(after)
 	}
-	profiles, err := s.searchFor(ctx, viewer, q)
+	profiles, last, err := s.search(ctx, who, q)
 	if err != nil {
 		return Found{}, err
 	}
@@ -60,5 +61,6 @@ func (s *Service) Search(ctx context.Context, viewer ids.User, query string, arg
 	if n := len(f.Cursors); n > 0 {
 		f.Info.Start, f.Info.End = f.Cursors[0], f.Cursors[n-1]
 	}
+	s.goOn(&f.Info, scope, last)
 	return f, nil
 }

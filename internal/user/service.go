@@ -26,6 +26,8 @@ type Deps struct {
 	Log     zerolog.Logger
 	// Shelf has profiles that nodes have read; nil for none. It needs Run.
 	Shelf Shelf
+	// Company says who is with whom; nil: guests are with nobody.
+	Company Company
 	// Chosen is told of users who have chosen another presence, by Run.
 	Chosen func(ids.User)
 	// Parted is told of two users who are kept apart from now on, or no longer,

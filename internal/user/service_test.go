@@ -259,6 +259,9 @@ func TestUsernamesAreFoundInAnyCaseAndNeverFail(t *testing.T) {
 	}
 }
 
+// as is a member of the server.
+func as(u ids.User) principal.Principal { return principal.Principal{User: u, Role: principal.Member} }
+
 func TestSearchCursorsAreOfOneViewerAndOneQuery(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(t)
@@ -266,17 +269,17 @@ func TestSearchCursorsAreOfOneViewerAndOneQuery(t *testing.T) {
 		register(t, s, fmt.Sprintf("ada%d", i), "Ada")
 	}
 	me, other, two := ids.New[ids.User](), ids.New[ids.User](), int32(2)
-	found, err := s.Search(t.Context(), me, "ada", page.Args{First: &two})
+	found, err := s.Search(t.Context(), as(me), "ada", page.Args{First: &two})
 	if err != nil || len(found.Profiles) != 2 || !found.Info.HasNext {
 		t.Fatalf("found %+v, %v", found, err)
 	}
 	cursor := found.Info.End
-	if found, err = s.Search(t.Context(), me, " ÁDA ", page.Args{After: &cursor}); err != nil || len(found.Profiles) != 3 {
+	if found, err = s.Search(t.Context(), as(me), " ÁDA ", page.Args{After: &cursor}); err != nil || len(found.Profiles) != 3 {
 		t.Errorf("the same words: %+v, %v", found, err)
 	}
 	refused := func(viewer ids.User, query, cursor string) {
 		t.Helper()
-		_, err := s.Search(t.Context(), viewer, query, page.Args{After: &cursor})
+		_, err := s.Search(t.Context(), as(viewer), query, page.Args{After: &cursor})
 		if !errors.Is(err, errs.ErrBadCursor) {
 			t.Errorf("cursor %q: %v", cursor, err)
 		}
@@ -297,12 +300,12 @@ func TestSearchRefusesWhatIsNoQuery(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(t)
 	for _, query := range []string{"", "  ", "\x00", "\u0301", strings.Repeat("a", 101)} {
-		if _, err := s.Search(t.Context(), ids.User{}, query, page.Args{}); !errors.Is(err, user.ErrBadQuery) {
+		if _, err := s.Search(t.Context(), as(ids.User{}), query, page.Args{}); !errors.Is(err, user.ErrBadQuery) {
 			t.Errorf("%q: %v", query, err)
 		}
 	}
 	for _, size := range []int32{0, -1, 101} {
-		if _, err := s.Search(t.Context(), ids.User{}, "a", page.Args{First: &size}); !errors.Is(err, errs.ErrBadInput) {
+		if _, err := s.Search(t.Context(), as(ids.User{}), "a", page.Args{First: &size}); !errors.Is(err, errs.ErrBadInput) {
 			t.Errorf("first %d: %v", size, err)
 		}
 	}
@@ -318,7 +321,7 @@ func FuzzTermsBeginWithWhatIsSearched(f *testing.F) {
 		}
 		s, _ := setup(t)
 		register(t, s, "x", name)
-		found, err := s.Search(t.Context(), ids.User{}, name, page.Args{})
+		found, err := s.Search(t.Context(), as(ids.User{}), name, page.Args{})
 		if errors.Is(err, user.ErrBadQuery) {
 			return // nothing in it that shows
 		}

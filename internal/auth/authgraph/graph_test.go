@@ -12,6 +12,7 @@ import (
 	"chatd/internal/auth/authtest"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/user/usergraph"
@@ -52,6 +53,10 @@ type people struct{}
 
 func (people) One(context.Context, ids.User) (*usergraph.User, error) { return &usergraph.User{}, nil }
 
+func (people) Many(_ context.Context, of []ids.User) ([]*usergraph.User, error) {
+	return make([]*usergraph.User, len(of)), nil
+}
+
 func setup(t *testing.T) (*authtest.House, *gqlx.Engine) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), sqldb.Config{Path: t.TempDir() + "/auth.db", Relaxed: true})
@@ -67,7 +72,7 @@ func setup(t *testing.T) (*authtest.House, *gqlx.Engine) {
 	e, err := gqlx.New(gqlx.Config{
 		SDL: []gqlx.Source{{Name: "rest", SDL: rest}, {Name: "authgraph", SDL: authgraph.SDL()}, {Name: "usergraph", SDL: usergraph.SDL()}},
 		Root: &root{
-			query:    &query{Query: authgraph.NewQuery(h.Service)},
+			query:    &query{Query: authgraph.NewQuery(h.Service, people{}, page.NewSealer([]byte("0123456789abcdef")))},
 			mutation: &mutation{Mutation: authgraph.NewMutation(h.Service, people{})}, subscription: subscription,
 		},
 		Log: zerolog.Nop(), Subscriptions: subscription.Fields(),
@@ -249,7 +254,7 @@ func TestNodesAreTheOwnersAndAdministrators(t *testing.T) {
 	t.Parallel()
 	h, _ := setup(t)
 	admin, member := h.Register(t), h.Register(t)
-	nodes := authgraph.NewNodes(h.Service)
+	nodes := authgraph.NewNodes(h.Service, people{})
 	ctx := principal.With(t.Context(), h.Caller(t, member))
 	if a, err := nodes.Account(ctx, member.Account.ID); err != nil || a.Email() != member.Account.Email || a.Role() != "MEMBER" {
 		t.Fatal(a, err)

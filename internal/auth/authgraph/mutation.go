@@ -28,6 +28,7 @@ type registerArgs struct {
 		Password    string
 		DisplayName *string
 		SetupToken  *string
+		InviteCode  *string
 	}
 }
 
@@ -36,7 +37,7 @@ func (m *Mutation) Register(ctx context.Context, args registerArgs) (*AuthPayloa
 	in := args.Input
 	return m.payload(m.service.Register(ctx, auth.RegisterInput{
 		Email: in.Email, Username: in.Username, Password: in.Password,
-		DisplayName: orEmpty(in.DisplayName), SetupToken: orEmpty(in.SetupToken),
+		DisplayName: orEmpty(in.DisplayName), SetupToken: orEmpty(in.SetupToken), InviteCode: orEmpty(in.InviteCode),
 	}))
 }
 

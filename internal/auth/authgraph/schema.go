@@ -7,6 +7,7 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user/usergraph"
 )
@@ -16,21 +17,33 @@ var (
 	sdl string
 	//go:embed tokens.graphql
 	tokensSDL string
+	//go:embed admin.graphql
+	adminSDL string
 )
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl + "\n" + tokensSDL }
+func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL }
 
 // Users loads the nodes of people.
 type Users interface {
 	One(ctx context.Context, id ids.User) (*usergraph.User, error)
+	// Many returns them in the order of the ids, nil where there is none, in a
+	// constant number of reads.
+	Many(ctx context.Context, of []ids.User) ([]*usergraph.User, error)
 }
 
 // Query resolves auth's fields of the root type Query.
-type Query struct{ service *auth.Service }
+type Query struct {
+	service *auth.Service
+	users   Users
+	sealer  *page.Sealer
+}
 
-// NewQuery returns the resolvers over a service.
-func NewQuery(service *auth.Service) *Query { return &Query{service: service} }
+// NewQuery returns the resolvers over a service; sealer makes the cursors of
+// lists.
+func NewQuery(service *auth.Service, users Users, sealer *page.Sealer) *Query {
+	return &Query{service, users, sealer}
+}
 
 // Sessions resolves Query.sessions.
 func (q *Query) Sessions(ctx context.Context) ([]*Session, error) {
@@ -50,10 +63,13 @@ func (q *Query) Sessions(ctx context.Context) ([]*Session, error) {
 }
 
 // Nodes loads auth's nodes for the composed schema.
-type Nodes struct{ service *auth.Service }
+type Nodes struct {
+	service *auth.Service
+	users   Users
+}
 
 // NewNodes returns a loader over a service.
-func NewNodes(service *auth.Service) *Nodes { return &Nodes{service: service} }
+func NewNodes(service *auth.Service, users Users) *Nodes { return &Nodes{service, users} }
 
 // Session loads one of the caller's own sessions; auth.ErrNoSession for all
 // others.

@@ -20,8 +20,11 @@ func accountFields(a *auth.Account, at *int64) []any {
 	return []any{&a.ID, &a.Email, &a.Username, &a.Role, &a.State, at}
 }
 
-// CreateAccount makes an account, its first session and its event.
-func (s *Store) CreateAccount(ctx context.Context, n auth.NewAccount, first auth.Session) (auth.Account, error) {
+// CreateAccount makes an account, its first session and its event, with a use
+// of an invitation where there is one.
+func (s *Store) CreateAccount(
+	ctx context.Context, n auth.NewAccount, first auth.Session, acts ...auth.Act,
+) (auth.Account, error) {
 	var made auth.Account
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
@@ -31,7 +34,7 @@ func (s *Store) CreateAccount(ctx context.Context, n auth.NewAccount, first auth
 		if err := free(ctx, tx, n); err != nil {
 			return err
 		}
-		role, err := roleOf(ctx, tx, n.FirstAdmin)
+		role, invite, err := roleOf(ctx, tx, n)
 		if err != nil {
 			return err
 		}
@@ -45,7 +48,17 @@ func (s *Store) CreateAccount(ctx context.Context, n auth.NewAccount, first auth
 		if err != nil {
 			return err
 		}
-		if err := insertSession(ctx, tx, first, n.Network); err != nil {
+		if !first.ID.IsZero() {
+			if err := insertSession(ctx, tx, first, n.Network); err != nil {
+				return err
+			}
+		}
+		for i := range acts {
+			if acts[i].Action == auth.ActInviteUsed {
+				acts[i].Invite = invite
+			}
+		}
+		if err := record(ctx, tx, acts...); err != nil {
 			return err
 		}
 		if err := j.add(ctx, auth.RegisteredChange(made, n.DisplayName)); err != nil {
@@ -77,7 +90,19 @@ func free(ctx context.Context, tx *sqldb.Tx, n auth.NewAccount) error {
 	return auth.ErrEmailTaken
 }
 
-func roleOf(ctx context.Context, q sqldb.Querier, first auth.FirstAdmin) (principal.Role, error) {
+// roleOf says which role a new account has, and takes a use of its invitation.
+func roleOf(ctx context.Context, tx *sqldb.Tx, n auth.NewAccount) (principal.Role, ids.Invite, error) {
+	if n.Invite != nil {
+		return useInvite(ctx, tx, n)
+	}
+	if n.Role != "" {
+		return n.Role, ids.Invite{}, nil
+	}
+	role, err := firstRole(ctx, tx, n.FirstAdmin)
+	return role, ids.Invite{}, err
+}
+
+func firstRole(ctx context.Context, q sqldb.Querier, first auth.FirstAdmin) (principal.Role, error) {
 	switch first {
 	case auth.NeverAdmin:
 	case auth.AdminIfEmpty:
@@ -89,7 +114,7 @@ func roleOf(ctx context.Context, q sqldb.Querier, first auth.FirstAdmin) (princi
 			return principal.Admin, nil
 		}
 	case auth.AdminIfNone:
-		one, err := exists(ctx, q, adminText, principal.Admin)
+		one, err := exists(ctx, q, adminText)
 		if err != nil {
 			return "", err
 		}
@@ -101,7 +126,7 @@ func roleOf(ctx context.Context, q sqldb.Querier, first auth.FirstAdmin) (princi
 	return principal.Member, nil
 }
 
-const adminText = `SELECT 1 FROM auth_accounts WHERE role = $1 LIMIT 1`
+const adminText = `SELECT 1 FROM auth_accounts WHERE role = 'ADMIN' LIMIT 1`
 
 func exists(ctx context.Context, q sqldb.Querier, text string, args ...any) (bool, error) {
 	var one int
@@ -153,7 +178,7 @@ func missing(doing string, err, sentinel error) error {
 
 // HasAdmin says whether there is an administrator.
 func (s *Store) HasAdmin(ctx context.Context) (bool, error) {
-	return exists(ctx, s.db, adminText, principal.Admin)
+	return exists(ctx, s.db, adminText)
 }
 
 // ReplacePassword puts next in the place of old.

@@ -1,5 +1,5 @@
 // Package authsql keeps auth's accounts, sessions, second factors, personal
-// tokens, signing keys and change log in SQLite or PostgreSQL, behind one SQL
+// tokens, invitations, signing keys, audit log and change log in SQLite or PostgreSQL, behind one SQL
 // text. Store is all of auth's storage interfaces, and the log that relays read
 // (Read).
 //

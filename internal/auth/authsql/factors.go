@@ -49,7 +49,7 @@ func (s *Store) Totp(ctx context.Context, user ids.User) (auth.Totp, error) {
 
 // turn turns a second factor on or off: what change does, the event, and the
 // end of all sessions but one.
-func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(*sqldb.Tx) error) ([]ids.Session, error) {
+func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(*sqldb.Tx) error, acts []auth.Act) ([]ids.Session, error) {
 	var gone []ids.Session
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
@@ -64,6 +64,9 @@ func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(
 		}
 		gone, err = end(ctx, tx, j, t.User, auth.Which{Reason: auth.FactorMoved, At: t.At},
 			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, t.User, t.Keep)
+		if err == nil {
+			err = record(ctx, tx, acts...)
+		}
 		if err != nil {
 			return err
 		}
@@ -74,7 +77,7 @@ func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(
 
 // ConfirmTotp puts the secret that waits in force.
 func (s *Store) ConfirmTotp(
-	ctx context.Context, t auth.TotpTurn, sealed []byte, step int64, recovery [][]byte,
+	ctx context.Context, t auth.TotpTurn, sealed []byte, step int64, recovery [][]byte, acts ...auth.Act,
 ) ([]ids.Session, error) {
 	gone, err := s.turn(ctx, t, true, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE auth_totp SET confirmed_at = $3, step = $4
@@ -98,7 +101,7 @@ func (s *Store) ConfirmTotp(
 			}
 		}
 		return nil
-	})
+	}, acts)
 	if err != nil {
 		return nil, fmt.Errorf("confirm a second factor: %w", err)
 	}
@@ -108,7 +111,7 @@ func (s *Store) ConfirmTotp(
 const onText = `SELECT 1 FROM auth_totp WHERE user_id = $1 AND confirmed_at > 0`
 
 // DisableTotp forgets a second factor.
-func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof) ([]ids.Session, error) {
+func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof, acts ...auth.Act) ([]ids.Session, error) {
 	gone, err := s.turn(ctx, t, false, func(tx *sqldb.Tx) error {
 		if err := spend(ctx, tx, t.User, by); err != nil {
 			return err
@@ -121,7 +124,7 @@ func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof)
 			}
 		}
 		return nil
-	})
+	}, acts)
 	if err != nil {
 		return nil, fmt.Errorf("disable a second factor: %w", err)
 	}
@@ -153,9 +156,9 @@ func (s *Store) RecoveryCodes(ctx context.Context, user ids.User) (int, error) {
 
 // CreateSessionBy stores a session of who has shown the password.
 func (s *Store) CreateSessionBy(
-	ctx context.Context, n auth.Session, network []byte, limit int, by auth.Proof,
+	ctx context.Context, n auth.Session, network []byte, limit int, by auth.Proof, acts ...auth.Act,
 ) ([]ids.Session, error) {
-	return s.createSession(ctx, n, network, limit, func(tx *sqldb.Tx) error {
+	return s.createSession(ctx, n, network, limit, acts, func(tx *sqldb.Tx) error {
 		if by.Step != 0 || by.Recovery != nil {
 			return spend(ctx, tx, n.User, by)
 		}

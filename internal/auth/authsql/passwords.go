@@ -10,7 +10,7 @@ import (
 )
 
 // ChangePassword replaces a password and ends the other sessions.
-func (s *Store) ChangePassword(ctx context.Context, c auth.PasswordChange) ([]ids.Session, error) {
+func (s *Store) ChangePassword(ctx context.Context, c auth.PasswordChange, acts ...auth.Act) ([]ids.Session, error) {
 	var gone []ids.Session
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		gone = nil
@@ -28,6 +28,9 @@ func (s *Store) ChangePassword(ctx context.Context, c auth.PasswordChange) ([]id
 		}
 		gone, err = end(ctx, tx, j, c.User, auth.Which{Reason: auth.PasswordChanged, At: c.At},
 			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, c.User, c.Keep)
+		if err == nil {
+			err = record(ctx, tx, acts...)
+		}
 		if err != nil {
 			return err
 		}

@@ -43,14 +43,14 @@ func insertSession(ctx context.Context, tx *sqldb.Tx, s auth.Session, network []
 }
 
 // CreateSession stores a session and ends those that are too many.
-func (s *Store) CreateSession(ctx context.Context, n auth.Session, network []byte, limit int) ([]ids.Session, error) {
-	return s.createSession(ctx, n, network, limit, nil)
+func (s *Store) CreateSession(ctx context.Context, n auth.Session, network []byte, limit int, acts ...auth.Act) ([]ids.Session, error) {
+	return s.createSession(ctx, n, network, limit, acts, nil)
 }
 
 // createSession is CreateSession after what before finds under the journal's
 // lock; nil for nothing.
 func (s *Store) createSession(
-	ctx context.Context, n auth.Session, network []byte, limit int, before func(*sqldb.Tx) error,
+	ctx context.Context, n auth.Session, network []byte, limit int, acts []auth.Act, before func(*sqldb.Tx) error,
 ) ([]ids.Session, error) {
 	var crowded []ids.Session
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
@@ -58,10 +58,16 @@ func (s *Store) createSession(
 		if err == nil && before != nil {
 			err = before(tx)
 		}
+		if err == nil {
+			err = inUse(ctx, tx, n.User)
+		}
 		if err != nil {
 			return err
 		}
 		if err := insertSession(ctx, tx, n, network); err != nil {
+			return err
+		}
+		if err := record(ctx, tx, acts...); err != nil {
 			return err
 		}
 		crowded, err = end(ctx, tx, j, n.User, auth.Which{Reason: auth.Crowded, At: n.CreatedAt},
@@ -78,8 +84,18 @@ func (s *Store) createSession(
 	return crowded, nil
 }
 
+// inUse returns ErrNoAccount for an account that is not Active: under the
+// journal's lock, so that nobody is suspended in between.
+func inUse(ctx context.Context, tx *sqldb.Tx, id ids.User) error {
+	active, err := exists(ctx, tx, `SELECT 1 FROM auth_accounts WHERE id = $1 AND state = $2`, id, auth.Active)
+	if err == nil && !active {
+		err = auth.ErrNoAccount
+	}
+	return err
+}
+
 // EndSessions ends one session of a user, or all of them.
-func (s *Store) EndSessions(ctx context.Context, user ids.User, w auth.Which) ([]ids.Session, error) {
+func (s *Store) EndSessions(ctx context.Context, user ids.User, w auth.Which, acts ...auth.Act) ([]ids.Session, error) {
 	text, args := `DELETE FROM auth_sessions WHERE user_id = $1 RETURNING id`, []any{user}
 	if !w.Session.IsZero() {
 		text, args = `DELETE FROM auth_sessions WHERE user_id = $1 AND id = $2 RETURNING id`, []any{user, w.Session}
@@ -92,6 +108,11 @@ func (s *Store) EndSessions(ctx context.Context, user ids.User, w auth.Which) ([
 		}
 		if gone, err = end(ctx, tx, j, user, w, text, args...); err != nil {
 			return err
+		}
+		if len(gone) > 0 {
+			if err := record(ctx, tx, acts...); err != nil {
+				return err
+			}
 		}
 		return j.close(ctx)
 	})

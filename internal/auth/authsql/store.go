@@ -18,13 +18,16 @@ type Store struct {
 }
 
 var (
-	_ auth.Accounts = (*Store)(nil)
-	_ auth.Sessions = (*Store)(nil)
-	_ auth.Keys     = (*Store)(nil)
-	_ auth.Changes  = (*Store)(nil)
-	_ auth.Factors  = (*Store)(nil)
-	_ auth.Tokens   = (*Store)(nil)
-	_ relay.Log     = (*Store)(nil)
+	_ auth.Accounts  = (*Store)(nil)
+	_ auth.Sessions  = (*Store)(nil)
+	_ auth.Standings = (*Store)(nil)
+	_ auth.Invites   = (*Store)(nil)
+	_ auth.Audit     = (*Store)(nil)
+	_ auth.Keys      = (*Store)(nil)
+	_ auth.Changes   = (*Store)(nil)
+	_ auth.Factors   = (*Store)(nil)
+	_ auth.Tokens    = (*Store)(nil)
+	_ relay.Log      = (*Store)(nil)
 )
 
 // New makes a Store of an open database.

@@ -28,7 +28,7 @@ func scanToken(r sqldb.Row, more ...any) (auth.PersonalToken, error) {
 }
 
 // CreateToken stores a token.
-func (s *Store) CreateToken(ctx context.Context, t auth.PersonalToken, limit int) error {
+func (s *Store) CreateToken(ctx context.Context, t auth.PersonalToken, limit int, acts ...auth.Act) error {
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := openJournal(ctx, tx); err != nil { // for its lock
 			return err
@@ -55,7 +55,10 @@ func (s *Store) CreateToken(ctx context.Context, t auth.PersonalToken, limit int
 			(id, user_id, made_by, name, scopes, hash, created_at, expires_at, last_used_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			t.ID, t.User, t.MadeBy, t.Name, int64(t.Scopes), t.Hash, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt))
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, acts...)
 	})
 	if err != nil {
 		return fmt.Errorf("create token: %w", err)
@@ -84,7 +87,7 @@ func (s *Store) UserTokens(ctx context.Context, user ids.User, now time.Time) ([
 }
 
 // EndTokens ends one token of a user, or all that have to do with him.
-func (s *Store) EndTokens(ctx context.Context, user ids.User, w auth.WhichTokens) ([]ids.PersonalToken, error) {
+func (s *Store) EndTokens(ctx context.Context, user ids.User, w auth.WhichTokens, acts ...auth.Act) ([]ids.PersonalToken, error) {
 	var gone []ids.PersonalToken
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
@@ -93,6 +96,11 @@ func (s *Store) EndTokens(ctx context.Context, user ids.User, w auth.WhichTokens
 		}
 		if gone, err = endTokens(ctx, tx, j, user, w); err != nil {
 			return err
+		}
+		if len(gone) > 0 {
+			if err := record(ctx, tx, acts...); err != nil {
+				return err
+			}
 		}
 		return j.close(ctx)
 	})
@@ -163,7 +171,7 @@ func (s *Store) PurgeTokens(ctx context.Context, now time.Time, limit int) (int,
 
 // CreateBot makes an account without a password, and its event. What it has
 // for an address is none: no address is without an @.
-func (s *Store) CreateBot(ctx context.Context, b auth.NewBot) (auth.Account, error) {
+func (s *Store) CreateBot(ctx context.Context, b auth.NewBot, acts ...auth.Act) (auth.Account, error) {
 	made := auth.Account{ID: b.ID, Username: b.Username, Role: principal.Bot, State: auth.Active, CreatedAt: b.CreatedAt}
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
@@ -185,6 +193,9 @@ func (s *Store) CreateBot(ctx context.Context, b auth.NewBot) (auth.Account, err
 			return err
 		}
 		if err := j.add(ctx, auth.RegisteredChange(made, b.DisplayName)); err != nil {
+			return err
+		}
+		if err := record(ctx, tx, acts...); err != nil {
 			return err
 		}
 		return j.close(ctx)

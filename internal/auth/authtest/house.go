@@ -16,13 +16,17 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 )
 
 // Store is one value that is all of auth's storage.
 type Store interface {
 	auth.Accounts
+	auth.Standings
 	auth.Sessions
+	auth.Invites
+	auth.Audit
 	auth.Keys
 	auth.Changes
 	auth.Factors
@@ -33,7 +37,7 @@ type Store interface {
 const Password = "a fine long passphrase"
 
 // CheapHash costs next to nothing.
-var CheapHash = auth.HashParams{MemoryKiB: 8, Passes: 1, Lanes: 1}
+var CheapHash = passwords.Params{MemoryKiB: 8, Passes: 1, Lanes: 1}
 
 // Secret is the master secret of houses.
 var Secret = strings.Repeat("s", keys.MinSecret)
@@ -106,7 +110,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Sessions: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

@@ -16,6 +16,10 @@ const (
 	SessionEndedName      = "auth.session_ended.v1"
 	TokenEndedName        = "auth.token_ended.v1" //nolint:gosec // No credential.
 
+	RoleChangedName       = "auth.role_changed.v1"
+	AccountSuspendedName  = "auth.account_suspended.v1"
+	AccountReinstatedName = "auth.account_reinstated.v1"
+
 	SecondFactorChangedName = "auth.second_factor_changed.v1"
 )
 
@@ -34,7 +38,8 @@ type SessionEnded struct {
 	SessionID ids.Session `json:"sessionId"`
 	UserID    ids.User    `json:"userId"`
 	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT,
-	// PASSWORD_CHANGED, SECOND_FACTOR_CHANGED or SUSPENDED; there may be more.
+	// PASSWORD_CHANGED, PASSWORD_RESET, SECOND_FACTOR_CHANGED or SUSPENDED;
+	// there may be more.
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
@@ -54,5 +59,30 @@ type TokenEnded struct {
 type SecondFactorChanged struct {
 	UserID  ids.User  `json:"userId"`
 	Enabled bool      `json:"enabled"`
+	At      time.Time `json:"at"`
+}
+
+// RoleChanged says that an account has another role on the whole server, which
+// its running sessions have too.
+type RoleChanged struct {
+	UserID  ids.User       `json:"userId"`
+	Role    principal.Role `json:"role"`
+	Was     principal.Role `json:"was"`
+	ActorID ids.User       `json:"actorId,omitzero"` // none: the command line
+	At      time.Time      `json:"at"`
+}
+
+// AccountSuspended says that an account may not be used. Its sessions have
+// ended with it, each with an event of its own.
+type AccountSuspended struct {
+	UserID  ids.User  `json:"userId"`
+	ActorID ids.User  `json:"actorId,omitzero"`
+	At      time.Time `json:"at"`
+}
+
+// AccountReinstated says that a suspended account may be used again.
+type AccountReinstated struct {
+	UserID  ids.User  `json:"userId"`
+	ActorID ids.User  `json:"actorId,omitzero"`
 	At      time.Time `json:"at"`
 }

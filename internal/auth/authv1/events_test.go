@@ -22,13 +22,17 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 	user, _ := ids.FromBytes[ids.User]([]byte("0123456789abcdef"))
 	session, _ := ids.FromBytes[ids.Session]([]byte("fedcba9876543210"))
 	token, _ := ids.FromBytes[ids.PersonalToken]([]byte("fedcba9876543210"))
+	actor, _ := ids.FromBytes[ids.User]([]byte("ABCDEFGHIJKLMNOP"))
 	at := time.Date(2026, 11, 23, 8, 30, 0, 123_456_000, time.UTC)
 	for name, event := range map[string]any{
 		authv1.AccountRegisteredName: authv1.AccountRegistered{
 			UserID: user, Username: "ada", DisplayName: "Ada L.", Role: principal.Member, At: at,
 		},
-		authv1.SessionEndedName: authv1.SessionEnded{SessionID: session, UserID: user, Reason: "REVOKED", At: at},
-		authv1.TokenEndedName:   authv1.TokenEnded{TokenID: token, UserID: user, Reason: "REVOKED", At: at},
+		authv1.RoleChangedName:       authv1.RoleChanged{UserID: user, Role: principal.Guest, Was: principal.Member, ActorID: actor, At: at},
+		authv1.AccountSuspendedName:  authv1.AccountSuspended{UserID: user, ActorID: actor, At: at},
+		authv1.AccountReinstatedName: authv1.AccountReinstated{UserID: user, At: at}, // by the command line
+		authv1.SessionEndedName:      authv1.SessionEnded{SessionID: session, UserID: user, Reason: "REVOKED", At: at},
+		authv1.TokenEndedName:        authv1.TokenEnded{TokenID: token, UserID: user, Reason: "REVOKED", At: at},
 
 		authv1.SecondFactorChangedName: authv1.SecondFactorChanged{UserID: user, Enabled: true, At: at},
 	} {

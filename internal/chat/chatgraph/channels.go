@@ -28,6 +28,16 @@ func caller(ctx context.Context) (principal.Principal, error) {
 	return p, nil
 }
 
+// callerIn is who calls, with his role, and where.
+func callerIn(ctx context.Context, id graphql.ID) (principal.Principal, ids.Conversation, error) {
+	_, conv, err := callerAt(ctx, id)
+	if err != nil {
+		return principal.Principal{}, conv, err
+	}
+	who, err := caller(ctx)
+	return who, conv, err
+}
+
 // ChannelsArgs are the arguments of channels.
 type ChannelsArgs struct {
 	Query *string

@@ -154,11 +154,15 @@ func (r *MemberRights) TransferOwnership() bool { return r.r.TransferOwnership }
 
 // ViewerCan resolves viewerCan.
 func (c *Conversation) ViewerCan(ctx context.Context) (*ConversationRights, error) {
+	who, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
 	walled, err := c.near.isWalled(ctx, c.v.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &ConversationRights{chat.ConversationRights(*c.v).Behind(walled)}, nil
+	return &ConversationRights{chat.ConversationRights(who, *c.v).Behind(walled)}, nil
 }
 
 // ConversationRights is what the viewer may do in a conversation.

@@ -39,6 +39,7 @@ func (p people) Many(_ context.Context, of []ids.User) ([]*usergraph.User, error
 
 // rig is an engine over chat's part of the schema and a stub of its service.
 type rig struct {
+	standing principal.Role
 	*stub
 	t      *testing.T
 	engine *gqlx.Engine
@@ -100,11 +101,11 @@ func setup(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	return &rig{stub: s, t: t, engine: e, viewer: ids.New[ids.User]()}
+	return &rig{stub: s, t: t, engine: e, viewer: ids.New[ids.User](), standing: principal.Member}
 }
 
 func (r *rig) as(viewer ids.User) context.Context {
-	return principal.With(r.t.Context(), principal.Principal{User: viewer, Role: principal.Member})
+	return principal.With(r.t.Context(), principal.Principal{User: viewer, Role: r.standing})
 }
 
 // try runs a document as the viewer.

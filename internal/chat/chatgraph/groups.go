@@ -8,14 +8,15 @@ import (
 	"chatd/internal/chat"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 // groups opens conversations and changes who is in them.
 type groups interface {
-	OpenDirect(ctx context.Context, viewer, with ids.User) (chat.View, error)
-	CreateGroup(ctx context.Context, viewer ids.User, g chat.NewGroup) (chat.View, error)
+	OpenDirect(ctx context.Context, who principal.Principal, with ids.User) (chat.View, error)
+	CreateGroup(ctx context.Context, who principal.Principal, g chat.NewGroup) (chat.View, error)
 	UpdateGroup(ctx context.Context, viewer ids.User, conv ids.Conversation, u chat.GroupUpdate) (chat.View, error)
-	AddMembers(ctx context.Context, viewer ids.User, conv ids.Conversation, users []ids.User) (chat.View, error)
+	AddMembers(ctx context.Context, who principal.Principal, conv ids.Conversation, users []ids.User) (chat.View, error)
 	RemoveMember(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User) (chat.View, error)
 	SetMemberRole(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User, role chat.Role) (chat.View, error)
 	TransferOwnership(ctx context.Context, viewer ids.User, conv ids.Conversation, user ids.User) (chat.View, error)
@@ -46,7 +47,7 @@ func (m *Mutation) OpenDirectConversation(ctx context.Context, args struct {
 	Input struct{ UserID graphql.ID }
 },
 ) (*ConversationPayload, error) {
-	who, err := viewer(ctx)
+	who, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ type CreateGroupInput struct {
 
 // CreateGroup resolves createGroup.
 func (m *Mutation) CreateGroup(ctx context.Context, args struct{ Input CreateGroupInput }) (*ConversationPayload, error) {
-	who, err := viewer(ctx)
+	who, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ type AddMembersInput struct {
 
 // AddMembers resolves addMembers.
 func (m *Mutation) AddMembers(ctx context.Context, args struct{ Input AddMembersInput }) (*ConversationPayload, error) {
-	who, conv, err := callerAt(ctx, args.Input.ConversationID)
+	who, conv, err := callerIn(ctx, args.Input.ConversationID)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,13 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user/usergraph"
 )
 
 // invites let people into groups by a code.
 type invites interface {
-	CreateInvite(ctx context.Context, viewer ids.User, conv ids.Conversation, n chat.NewInvite) (chat.Invite, string, error)
+	CreateInvite(ctx context.Context, who principal.Principal, conv ids.Conversation, n chat.NewInvite) (chat.Invite, string, error)
 	Invite(ctx context.Context, viewer ids.User, id ids.GroupInvite) (chat.Invite, error)
 	Invites(ctx context.Context, viewer ids.User, conv ids.Conversation, before ids.GroupInvite, limit int) ([]chat.Invite, error)
 	RevokeInvite(ctx context.Context, viewer ids.User, id ids.GroupInvite) (chat.Invite, error)
@@ -82,7 +83,7 @@ type CreateGroupInviteInput struct {
 
 // CreateGroupInvite resolves createGroupInvite.
 func (m *Mutation) CreateGroupInvite(ctx context.Context, args struct{ Input CreateGroupInviteInput }) (*InvitePayload, error) {
-	who, conv, err := callerAt(ctx, args.Input.ConversationID)
+	who, conv, err := callerIn(ctx, args.Input.ConversationID)
 	if err != nil {
 		return nil, err
 	}

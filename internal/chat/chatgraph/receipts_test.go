@@ -9,6 +9,7 @@ import (
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/principal"
 )
 
 func TestPositionsSettingsAndReportsAreHandedOver(t *testing.T) {
@@ -150,6 +151,7 @@ func TestReadersOfAPageAreReadAtOnce(t *testing.T) {
 func TestReportsAreListedInAConstantNumberOfReads(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
+	r.standing = principal.Admin
 	r.conversation(r.viewer, 6)
 	for i := range r.messages {
 		m := r.messages[i]

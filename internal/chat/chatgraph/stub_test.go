@@ -117,7 +117,7 @@ func (s *stub) view(id ids.Conversation) (chat.View, error) {
 	return v, nil
 }
 
-func (s *stub) OpenDirect(_ context.Context, _, with ids.User) (chat.View, error) {
+func (s *stub) OpenDirect(_ context.Context, _ principal.Principal, with ids.User) (chat.View, error) {
 	for _, v := range s.views {
 		s.added = []ids.User{with}
 		return v, nil
@@ -125,12 +125,12 @@ func (s *stub) OpenDirect(_ context.Context, _, with ids.User) (chat.View, error
 	return chat.View{}, chat.ErrNoUser
 }
 
-func (s *stub) CreateGroup(_ context.Context, viewer ids.User, g chat.NewGroup) (chat.View, error) {
+func (s *stub) CreateGroup(_ context.Context, who principal.Principal, g chat.NewGroup) (chat.View, error) {
 	s.group = g
-	return s.conversation(viewer, 0), nil
+	return s.conversation(who.User, 0), nil
 }
 
-func (s *stub) AddMembers(_ context.Context, _ ids.User, conv ids.Conversation, users []ids.User) (chat.View, error) {
+func (s *stub) AddMembers(_ context.Context, _ principal.Principal, conv ids.Conversation, users []ids.User) (chat.View, error) {
 	s.added = users
 	return s.view(conv)
 }
@@ -340,9 +340,9 @@ func (s *stub) JoinChannel(_ context.Context, _ principal.Principal, id ids.Conv
 	return s.view(id)
 }
 
-func (s *stub) CreateInvite(_ context.Context, viewer ids.User, conv ids.Conversation, n chat.NewInvite) (chat.Invite, string, error) {
+func (s *stub) CreateInvite(_ context.Context, who principal.Principal, conv ids.Conversation, n chat.NewInvite) (chat.Invite, string, error) {
 	s.invited = n
-	i := chat.Invite{ID: ids.New[ids.GroupInvite](), Conversation: conv, Creator: viewer, CreatedAt: created, ExpiresAt: n.ExpiresAt}
+	i := chat.Invite{ID: ids.New[ids.GroupInvite](), Conversation: conv, Creator: who.User, CreatedAt: created, ExpiresAt: n.ExpiresAt}
 	s.invites = append([]chat.Invite{i}, s.invites...)
 	return i, "CODE", nil
 }

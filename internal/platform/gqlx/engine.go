@@ -139,7 +139,7 @@ func (e *Engine) prepare(ctx context.Context, r Request) (d *Document, bad *refu
 	if err := p.permits(who); ok && err != nil {
 		return nil, nil, err
 	}
-	if p.admin && !who.IsAdmin() {
+	if p.admin && !who.May(principal.Administer) {
 		return nil, nil, errNotAdmin
 	}
 	vars, unfit := e.schema.coerce(p, r.Variables)

@@ -19,6 +19,8 @@ type (
 	reportTag       struct{}
 	attachmentTag   struct{}
 	personalTag     struct{}
+	inviteTag       struct{}
+	auditTag        struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -30,6 +32,8 @@ func (keyTag) prefix() string          { return "key_" }
 func (groupInviteTag) prefix() string  { return "giv_" }
 func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
+func (inviteTag) prefix() string       { return "inv_" }
+func (auditTag) prefix() string        { return "aud_" }
 
 // The identifiers, one type each.
 type (
@@ -51,6 +55,10 @@ type (
 	Attachment = ID[attachmentTag]
 	// PersonalToken names a personal token, not its text.
 	PersonalToken = ID[personalTag]
+	// Invite names an invitation to the server, not its code.
+	Invite = ID[inviteTag]
+	// Audit names an entry of the audit log.
+	Audit = ID[auditTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

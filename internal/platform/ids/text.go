@@ -114,6 +114,13 @@ func ParseGroupInvite(s string) (GroupInvite, bool) { return parse[groupInviteTa
 // ParseReport reads a report's opaque form; false for anything else.
 func ParseReport(s string) (Report, bool) { return parse[reportTag](s) }
 
+// ParseInvite reads an invitation's opaque form; false for anything else.
+func ParseInvite(s string) (Invite, bool) { return parse[inviteTag](s) }
+
+// ParseAudit reads the opaque form of an audit log's entry; false for anything
+// else.
+func ParseAudit(s string) (Audit, bool) { return parse[auditTag](s) }
+
 // ParseAttachment reads an attachment's opaque form; false for anything else.
 func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](s) }
 

@@ -183,3 +183,10 @@ func (r *Ring) aead(purpose string) cipher.AEAD {
 	}
 	return a
 }
+
+// Random returns n bytes that nobody guesses.
+func Random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, crypto/rand says
+	return b
+}

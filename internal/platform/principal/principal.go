@@ -37,9 +37,6 @@ type Principal struct {
 	Scopes Scope
 }
 
-// IsAdmin says whether the user administers this server.
-func (p Principal) IsAdmin() bool { return p.Role == Admin }
-
 // Client is what is known of the calling program, signed in or not.
 type Client struct {
 	// Address is the client's own address; behind trusted proxies the one

@@ -302,6 +302,12 @@ func (a *authority) of(token string) principal.Principal {
 	return a.users[token]
 }
 
+func (a *authority) user(token string) ids.User {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.users[token].User
+}
+
 func (a *authority) session(token string) ids.Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -126,6 +126,9 @@ func (s *socket) signIn(token string) (expires time.Time, ok bool) {
 	case errors.Is(err, errUserFull):
 		s.shut(codeTryLater, "Too many connections of this user", false)
 		return time.Time{}, false
+	case errors.Is(err, errChanged):
+		s.shut(codeRestart, roleChanged, true)
+		return time.Time{}, false
 	case err != nil:
 		s.shut(codeForbidden, "The session has ended.", true)
 		return time.Time{}, false

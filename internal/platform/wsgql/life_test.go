@@ -73,6 +73,57 @@ func TestASessionThatEndsWhileItsTokenIsCheckedIsRefused(t *testing.T) {
 	first.closedWith(4403)
 }
 
+// Whoever has another role is told to come back, by 1012 and nothing else; a
+// socket whose token was being checked meanwhile too, for it may have been told
+// the older role.
+func TestReconnectClosesTheSocketsOfAUser(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{})
+	a, b, other := r.ready(t, "good a"), r.ready(t, "good a"), r.ready(t, "good b")
+	a.start("1", "sub x")
+	a.say(`{"type":"ping"}`)
+	a.wants("pong")
+	r.server.Reconnect(r.auth.user("good a"))
+	r.publish("x", 1, 100)
+	if _, err := a.ReadMessage(); err == nil {
+		t.Error("got an event after the role changed")
+	} else if c := (*wsclient.CloseError)(nil); !errors.As(err, &c) || c.Code != 1012 {
+		t.Errorf("ended with %v", err)
+	}
+	b.closedWith(1012)
+	other.start("1", "{ok}")
+	other.wants(`1 next {"data":{"ok":true}}`)
+	r.ready(t, "good a") // at once, with what it may now
+}
+
+func TestARoleThatChangesWhileATokenIsCheckedIsTakenAnew(t *testing.T) {
+	t.Parallel()
+	r := setup(t, wsgql.Config{})
+	r.auth.hold = make(chan struct{}, 1)
+	r.auth.hold <- struct{}{}
+	first := r.open(t, wsclient.Options{})
+	first.say(`{"type":"connection_init","payload":{"token":"held"}}`)
+	first.hear()
+	user := r.auth.user("held")
+	late := r.open(t, wsclient.Options{})
+	late.say(`{"type":"connection_init","payload":{"token":"held"}}`)
+	eventually(t, "checked", func() bool {
+		if r.auth.mu.TryLock() {
+			r.auth.mu.Unlock()
+			return false
+		}
+		return true
+	})
+	r.server.Reconnect(user)
+	r.auth.hold <- struct{}{}
+	late.closedWith(1012)
+	first.closedWith(1012)
+	r.auth.hold <- struct{}{}
+	last := r.open(t, wsclient.Options{})
+	last.say(`{"type":"connection_init","payload":{"token":"held"}}`)
+	last.hear()
+}
+
 func TestADeadPeerIsFound(t *testing.T) {
 	t.Parallel()
 	// Longer than a busy machine takes for a pong.

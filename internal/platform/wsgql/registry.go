@@ -15,6 +15,7 @@ var (
 	errNetworkFull = errors.New("too many sockets of one network")
 	errUserFull    = errors.New("too many sockets of one user")
 	errEnded       = errors.New("the session has ended")
+	errChanged     = errors.New("what the user may do has changed")
 )
 
 // registry knows the sockets by user, session and network. Its lock is taken
@@ -32,6 +33,8 @@ type registry struct {
 	// kept as long as checks are under way, a minute at most.
 	checks int
 	ended  map[ids.Session]time.Time
+	// changed is the same of users of whom a token may have told an older role.
+	changed map[ids.User]time.Time
 }
 
 func (r *registry) init() {
@@ -40,6 +43,7 @@ func (r *registry) init() {
 	r.users = map[ids.User]int{}
 	r.sessions = map[ids.Session][]*socket{}
 	r.ended = map[ids.Session]time.Time{}
+	r.changed = map[ids.User]time.Time{}
 	r.empty = make(chan struct{})
 }
 
@@ -71,6 +75,7 @@ func (r *registry) checking() (done func()) {
 		defer r.mu.Unlock()
 		if r.checks--; r.checks == 0 {
 			clear(r.ended)
+			clear(r.changed)
 		}
 	}
 }
@@ -81,6 +86,9 @@ func (r *registry) signIn(s *socket, user ids.User, session ids.Session, perUser
 	defer r.mu.Unlock()
 	if _, ok := r.ended[session]; ok {
 		return errEnded
+	}
+	if _, ok := r.changed[user]; ok {
+		return errChanged
 	}
 	if perUser > 0 && r.users[user] >= perUser {
 		return errUserFull
@@ -169,6 +177,47 @@ func (r *registry) size() int {
 	defer r.mu.Unlock()
 	return len(r.all)
 }
+
+// change returns the sockets of users whose role has changed.
+func (r *registry) change(users []ids.User) []*socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*socket
+	now := time.Now()
+	for _, id := range users {
+		if r.checks > 0 {
+			r.changed[id] = now
+		}
+		if r.users[id] == 0 {
+			continue
+		}
+		for s := range r.all { // roles change seldom
+			if s.user == id {
+				out = append(out, s)
+			}
+		}
+	}
+	if len(r.changed) > 1024 {
+		for id, at := range r.changed {
+			if now.Sub(at) > time.Minute {
+				delete(r.changed, id)
+			}
+		}
+	}
+	return out
+}
+
+// Reconnect closes the sockets of users whose role has changed with 1012, at
+// once: nothing that is still waiting for them is sent, and a client that
+// comes back goes on where it was, with the rights that it has now. A socket
+// whose token was being checked meanwhile is closed too.
+func (s *Server) Reconnect(users ...ids.User) {
+	for _, sock := range s.registry.change(users) {
+		sock.shut(codeRestart, roleChanged, true)
+	}
+}
+
+const roleChanged = "Your role has changed; connect again."
 
 // EndSessions closes the sockets of sessions that have ended with 4403, at
 // once: nothing that is still waiting for them is sent. A socket whose token

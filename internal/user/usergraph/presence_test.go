@@ -96,7 +96,7 @@ func TestPresenceNeedsAViewerAndNames(t *testing.T) {
 			t.Errorf("%s gave %s", document, r.AppendJSON(nil))
 		}
 	}
-	viewer := principal.With(t.Context(), principal.Principal{User: f.viewer})
+	viewer := principal.With(t.Context(), principal.Principal{User: f.viewer, Role: principal.Member})
 	many := make([]any, user.MaxIDs+1)
 	for i := range many {
 		many[i] = f.id("bob")

@@ -38,7 +38,7 @@ func (q *Query) UserByUsername(ctx context.Context, args struct{ Username string
 	if !ok {
 		return nil, errs.ErrUnauthenticated
 	}
-	p, err := q.service.SeeByUsername(ctx, viewer.User, args.Username)
+	p, err := q.service.SeeByUsername(ctx, viewer, args.Username)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (q *Query) SearchUsers(ctx context.Context, args searchArgs) (*UserConnecti
 	if !ok {
 		return nil, errs.ErrUnauthenticated
 	}
-	found, err := q.service.Search(ctx, viewer.User, args.Query, page.Args{First: args.First, After: args.After})
+	found, err := q.service.Search(ctx, viewer, args.Query, page.Args{First: args.First, After: args.After})
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (l *Users) See(ctx context.Context, of []ids.User) ([]*User, error) {
 	if !ok {
 		return nil, errs.ErrUnauthenticated
 	}
-	found, err := l.service.See(ctx, viewer.User, of)
+	found, err := l.service.See(ctx, viewer, of)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,13 @@ func someone(p *RelationPayload, err error) (*RelationPayload, error) {
 
 // SendFriendRequest resolves Mutation.sendFriendRequest.
 func (m *Mutation) SendFriendRequest(ctx context.Context, args otherArgs) (*RelationPayload, error) {
-	return someone(m.relate(ctx, args, m.service.SendFriendRequest))
+	viewer, ok := principal.From(ctx)
+	if !ok {
+		return nil, errs.ErrUnauthenticated
+	}
+	return someone(m.relate(ctx, args, func(ctx context.Context, _, other ids.User) error {
+		return m.service.SendFriendRequest(ctx, viewer, other)
+	}))
 }
 
 // AcceptFriendRequest resolves Mutation.acceptFriendRequest.

@@ -99,7 +99,7 @@ func (f *face) id(name string) string {
 // error as "CODE field message".
 func (f *face) ask(t *testing.T, document string, variables map[string]any) (data, errors string) {
 	t.Helper()
-	ctx := principal.With(t.Context(), principal.Principal{User: f.viewer, Expires: now.Add(time.Hour)})
+	ctx := principal.With(t.Context(), principal.Principal{User: f.viewer, Role: principal.Member, Expires: now.Add(time.Hour)})
 	r := f.engine.Exec(ctx, gqlx.Request{Query: document, Variables: variables})
 	var all []string
 	for _, e := range r.Errors {

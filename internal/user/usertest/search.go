@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 	"chatd/internal/user"
 )
+
+var somebody = principal.Principal{Role: principal.Member}
 
 // service searches a store as clients do.
 func service(s user.Store) *user.Service {
@@ -19,7 +21,7 @@ func service(s user.Store) *user.Service {
 
 func find(t *testing.T, s user.Store, query string) []string {
 	t.Helper()
-	found, err := service(s).Search(t.Context(), ids.User{}, query, page.Args{})
+	found, err := service(s).Search(t.Context(), somebody, query, page.Args{})
 	if err != nil {
 		t.Errorf("search for %q: %v", query, err)
 	}
@@ -77,7 +79,7 @@ func searchPages(t *testing.T, s user.Store) {
 	svc, first := service(s), int32(4)
 	got, after := []string(nil), (*string)(nil)
 	for turn := 0; ; turn++ {
-		found, err := svc.Search(t.Context(), ids.User{}, "name sam", page.Args{First: &first, After: after})
+		found, err := svc.Search(t.Context(), somebody, "name sam", page.Args{First: &first, After: after})
 		if err != nil {
 			t.Fatal(err)
 		}

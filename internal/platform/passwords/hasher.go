@@ -1,8 +1,7 @@
-package auth
+package passwords
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -12,11 +11,13 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
+
+	"chatd/internal/platform/keys"
 )
 
-// HashParams are what a password hash costs (argon2id, RFC 9106). The zero
+// Params are what a hash costs (argon2id, RFC 9106). The zero
 // value is OWASP's 19 MiB, 2 passes, 1 lane.
-type HashParams struct {
+type Params struct {
 	MemoryKiB uint32
 	Passes    uint32
 	Lanes     uint8
@@ -29,9 +30,9 @@ const (
 
 var errBadHash = errors.New("a stored password hash is not argon2id's")
 
-// hasher makes and checks password hashes, a bounded number at a time.
-type hasher struct {
-	params  HashParams
+// Hasher makes and checks password hashes, a bounded number at a time.
+type Hasher struct {
+	params  Params
 	slots   chan struct{}
 	waiting atomic.Int64
 	maxWait int64
@@ -39,9 +40,11 @@ type hasher struct {
 	runs    atomic.Int64 // hashes computed; tests compare them
 }
 
-func newHasher(p HashParams, slots, queue int) *hasher {
-	if p == (HashParams{}) {
-		p = HashParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1}
+// NewHasher makes a Hasher that computes slots hashes at once (half of the
+// processors when 0), while queue callers wait (256 when 0).
+func NewHasher(p Params, slots, queue int) *Hasher {
+	if p == (Params{}) {
+		p = Params{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1}
 	}
 	if slots <= 0 {
 		slots = max(runtime.GOMAXPROCS(0)/2, 1)
@@ -49,20 +52,18 @@ func newHasher(p HashParams, slots, queue int) *hasher {
 	if queue <= 0 {
 		queue = 256
 	}
-	h := &hasher{params: p, slots: make(chan struct{}, slots), maxWait: int64(queue)}
-	h.dummy = encode(p, random(saltLen), random(hashLen))
+	h := &Hasher{params: p, slots: make(chan struct{}, slots), maxWait: int64(queue)}
+	h.dummy = encode(p, keys.Random(saltLen), keys.Random(hashLen))
 	return h
 }
 
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails, crypto/rand says
-	return b
-}
+// Runs is how many hashes were computed: two ways that must look alike cost
+// the same number.
+func (h *Hasher) Runs() int64 { return h.runs.Load() }
 
 // run computes one hash when a slot is free. ErrBusy when too many wait
 // already; ctx's error when it ends before.
-func (h *hasher) run(ctx context.Context, p HashParams, password string, salt []byte) ([]byte, error) {
+func (h *Hasher) run(ctx context.Context, p Params, password string, salt []byte) ([]byte, error) {
 	if h.waiting.Add(1) > h.maxWait+int64(cap(h.slots)) {
 		h.waiting.Add(-1)
 		return nil, ErrBusy
@@ -78,9 +79,9 @@ func (h *hasher) run(ctx context.Context, p HashParams, password string, salt []
 	return argon2.IDKey([]byte(password), salt, p.Passes, p.MemoryKiB, p.Lanes, hashLen), nil
 }
 
-// hash returns the stored form of password: a PHC string.
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	salt := random(saltLen)
+// Hash returns the stored form of password, a PHC string. ErrBusy.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	salt := keys.Random(saltLen)
 	sum, err := h.run(ctx, h.params, password, salt)
 	if err != nil {
 		return "", err
@@ -88,9 +89,9 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return encode(h.params, salt, sum), nil
 }
 
-// verify says whether stored is the hash of password. An empty stored one
-// costs the same and is never right.
-func (h *hasher) verify(ctx context.Context, stored, password string) (bool, error) {
+// Verify says whether stored is the hash of password. An empty stored one
+// costs the same and is never right. ErrBusy.
+func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, error) {
 	against := stored
 	if stored == "" {
 		against = h.dummy
@@ -106,18 +107,18 @@ func (h *hasher) verify(ctx context.Context, stored, password string) (bool, err
 	return subtle.ConstantTimeCompare(got, want) == 1 && stored != "", nil
 }
 
-// outdated says whether stored costs less than what is asked for now.
-func (h *hasher) outdated(stored string) bool {
+// Outdated says whether stored costs less than what is asked for now.
+func (h *Hasher) Outdated(stored string) bool {
 	p, _, _, err := decode(stored)
 	return err == nil && (p.MemoryKiB < h.params.MemoryKiB || p.Passes < h.params.Passes)
 }
 
-func encode(p HashParams, salt, sum []byte) string {
+func encode(p Params, salt, sum []byte) string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Passes, p.Lanes,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
 }
 
-func decode(s string) (p HashParams, salt, sum []byte, err error) {
+func decode(s string) (p Params, salt, sum []byte, err error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, nil, nil, errBadHash

@@ -1,4 +1,4 @@
-package auth
+package passwords
 
 import (
 	_ "embed"
@@ -27,10 +27,10 @@ var common = sync.OnceValue(func() map[string]struct{} { //nolint:gochecknogloba
 	return m
 })
 
-// passwordFits says whether s has the length of a password. What does not is
+// Fits says whether s has the length of a password. What does not is
 // refused before it costs a hash. The bytes are taken as they are: no case
 // folding, no normalisation, no cutting off.
-func passwordFits(s string) bool {
+func Fits(s string) bool {
 	if len(s) > maxPassword*utf8.UTFMax || !utf8.ValidString(s) {
 		return false
 	}
@@ -38,19 +38,19 @@ func passwordFits(s string) bool {
 	return n >= minPassword && n <= maxPassword
 }
 
-// checkPassword refuses what is too short or long (ErrBadPassword), on the
-// list of common ones, or one of the user's own names (ErrCommonPassword).
+// Check refuses what is too short or long (ErrBadLength), on the
+// list of common ones, or one of the user's own names (ErrCommon).
 // Containing one of those is fine.
-func checkPassword(s string, names ...string) error {
-	if !passwordFits(s) {
-		return ErrBadPassword
+func Check(s string, names ...string) error {
+	if !Fits(s) {
+		return ErrBadLength
 	}
 	if _, ok := common()[strings.ToLower(s)]; ok {
-		return ErrCommonPassword
+		return ErrCommon
 	}
 	for _, n := range names {
 		if strings.EqualFold(s, n) {
-			return ErrCommonPassword
+			return ErrCommon
 		}
 	}
 	return nil
