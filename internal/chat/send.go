@@ -7,6 +7,7 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/limit"
 )
 
 // SendInput is what a member says.
@@ -23,9 +24,13 @@ type SendInput struct {
 
 // Send stores a message and returns it once it is durable. A retry with the
 // same ClientID and input returns the message as it is now; with another
-// input it is ErrKeyReused.
+// input it is ErrKeyReused. ErrTooOften when the sender's budget is used up:
+// then nothing was looked at.
 func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
+		return Message{}, err
+	}
+	if err := s.count(s.cfg.Sends, in.Sender); err != nil {
 		return Message{}, err
 	}
 	if err := s.checkAttachments(in.Attachments); err != nil {
@@ -72,6 +77,14 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		}
 		return m, nil
 	}
+}
+
+// count takes one from a budget of a user.
+func (s *Service) count(b limit.Budget, user ids.User) error {
+	if wait, ok := s.Meter.Take(b, user.Array()); !ok {
+		return ErrTooOften.With(errs.RetryAfter(wait))
+	}
+	return nil
 }
 
 // say appends a message of somebody who stands in the conversation like this.
