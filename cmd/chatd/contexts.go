@@ -48,7 +48,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth,
+		Factors: s.auth, Tokens: s.auth, Identities: s.auth,
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
