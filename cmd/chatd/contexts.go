@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
@@ -35,6 +36,7 @@ type contexts struct {
 	viewers *feed.Viewers
 	cursors *page.Sealer
 	links   *chathttp.Links
+	signIns *authoidc.Face
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
@@ -52,7 +54,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
-		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour,
+		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour, Providers: cfg.Accounts.Providers.Public(),
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
@@ -61,6 +63,9 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Walls:      c.user,
 		Blobs:      s.blobs(),
 	}, chat.Config{Files: filesLimits(cfg)})
+	c.signIns = authoidc.New(authoidc.Deps{SignIns: c.auth, Ring: s.ring, Log: log}, authoidc.Config{
+		PublicURL: cfg.Network.PublicURL, Providers: cfg.Accounts.Providers, ReturnURLs: cfg.Accounts.ReturnURLs,
+	})
 	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,

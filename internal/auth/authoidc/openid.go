@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -211,4 +212,26 @@ func (p *openID) userinfo(ctx context.Context, m *metadata, token *oauth2.Token,
 		return c, fmt.Errorf("read its userinfo: %w", err)
 	}
 	return c, nil
+}
+
+// Check reads the discovery documents of all that have one and says which
+// answer; an error names those that do not.
+func (p Providers) Check(ctx context.Context) (string, error) {
+	said, wrong := make([]string, len(p)), make([]error, len(p))
+	client := newClient()
+	var all sync.WaitGroup
+	for i, one := range p {
+		said[i] = one.Name + " speaks OAuth 2, which cannot be asked"
+		if !one.openID() {
+			continue
+		}
+		all.Go(func() {
+			said[i] = one.Name + " answers"
+			if _, err := (&openID{cfg: one, client: client}).discover(ctx); err != nil {
+				wrong[i] = fmt.Errorf("%s (%s): %w; check issuer, exactly as the provider writes it", one.Name, one.Issuer, err)
+			}
+		})
+	}
+	all.Wait()
+	return strings.Join(said, "; "), errors.Join(wrong...)
 }
