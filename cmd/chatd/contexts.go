@@ -12,13 +12,13 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
-	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
@@ -34,7 +34,7 @@ type contexts struct {
 	chat    *chat.Service
 	viewers *feed.Viewers
 	cursors *page.Sealer
-	links   *chathttp.Links
+	links   *links.Signer
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
@@ -61,7 +61,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Walls:      c.user,
 		Blobs:      s.blobs(),
 	}, chat.Config{Files: filesLimits(cfg)})
-	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
+	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})

@@ -10,10 +10,10 @@ import (
 	"chatd/internal/auth/authgraph"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chatgraph"
-	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user"
@@ -31,7 +31,7 @@ type parts struct {
 	chat    *chat.Service
 	feed    *feed.Viewers
 	cursors *page.Sealer // of lists
-	links   *chathttp.Links
+	links   *links.Signer
 }
 
 // graph resolves what belongs to no context alone.
@@ -67,6 +67,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	})
 	cfg.Before = g.before
 	cfg.Direct = g.chat.Direct()
+	cfg.Links = p.links
 	e, err := gqlx.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("compose the GraphQL schema: %w", err)

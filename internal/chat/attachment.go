@@ -22,6 +22,21 @@ type Attachment struct {
 	Thumbnail   bool           `json:"thumbnail,omitempty"`
 }
 
+// FilesPath is where files are served, and ThumbnailPath what follows a file's
+// path to its thumbnail.
+const (
+	FilesPath     = "/files/"
+	ThumbnailPath = "/thumbnail"
+)
+
+// FilePath is where a file, or its thumbnail, is served.
+func FilePath(id ids.Attachment, thumbnail bool) string {
+	if thumbnail {
+		return FilesPath + id.String() + ThumbnailPath
+	}
+	return FilesPath + id.String()
+}
+
 // File is an upload, and later the file of a message.
 type File struct {
 	Attachment // but for ID and Name only when it is Complete

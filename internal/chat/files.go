@@ -127,18 +127,6 @@ func (s *Service) File(ctx context.Context, viewer ids.User, id ids.Attachment) 
 	return found[0], nil
 }
 
-// LinkedFile returns a complete file to whoever has a signed link to it.
-func (s *Service) LinkedFile(ctx context.Context, id ids.Attachment) (File, error) {
-	f, err := s.Store.File(ctx, id)
-	if err == nil && !f.Complete {
-		err = ErrNoFile
-	}
-	if err != nil {
-		return File{}, fmt.Errorf("linked file %s: %w", id, err)
-	}
-	return f, nil
-}
-
 // Attachments returns those of the files that are complete and the viewer's to
 // read, in any order.
 func (s *Service) Attachments(ctx context.Context, viewer ids.User, of []ids.Attachment) ([]Attachment, error) {

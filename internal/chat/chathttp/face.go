@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -20,15 +21,12 @@ import (
 )
 
 // Path is where the face lies.
-const Path = "/files/"
-
-const thumbnailPath = "/thumbnail"
+const Path = chat.FilesPath
 
 // Service decides; chat.Service in the program.
 type Service interface {
 	uploader
 	File(ctx context.Context, viewer ids.User, id ids.Attachment) (chat.File, error)
-	LinkedFile(ctx context.Context, id ids.Attachment) (chat.File, error)
 }
 
 // Blobs has the bytes.
@@ -38,11 +36,21 @@ type Blobs interface {
 	Open(id ids.Attachment, thumbnail bool) (*os.File, error)
 }
 
+// Links has signed the links; links.Signer in the program.
+type Links interface {
+	// Check says whose a link to a path is and how long it is good yet, which
+	// is not above zero when it is none.
+	Check(path string, query url.Values) (ids.User, time.Duration)
+}
+
 // Deps are what a Face works with; all are required.
 type Deps struct {
 	Chat  Service
 	Blobs Blobs
-	Links *Links
+	Links Links
+	// InUse says whether an account may be used, as a token of its would be
+	// asked; errs.ErrUnauthenticated when not.
+	InUse func(ctx context.Context, user ids.User) error
 	Log   zerolog.Logger
 	// Denied says why a request's token does not count; nil for none.
 	Denied func(context.Context) error
@@ -112,7 +120,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.tusRequest(w, r, name)
 		return
 	}
-	name, thumbnail := strings.CutSuffix(name, thumbnailPath)
+	name, thumbnail := strings.CutSuffix(name, chat.ThumbnailPath)
 	id, ok := ids.ParseAttachment(name)
 	if !ok {
 		f.fail(w, r, chat.ErrNoFile)
