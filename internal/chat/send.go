@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
@@ -28,6 +29,8 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
 		return Message{}, err
 	}
+	ctx, cancel := s.inTime(ctx, in)
+	defer cancel()
 	if err := s.checkAttachments(in.Attachments); err != nil {
 		return Message{}, err
 	}
@@ -72,6 +75,20 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		}
 		return m, nil
 	}
+}
+
+// sendTime is what a send has that reads the store before it writes: all of it
+// is to be answered as soon as a single call of a store that hangs.
+const sendTime = 5 * time.Second
+
+// inTime bounds a send that reads before it writes, since its sender is not
+// known or it is a reply. Every other one writes straight away, which the store
+// bounds.
+func (s *Service) inTime(ctx context.Context, in SendInput) (context.Context, context.CancelFunc) {
+	if in.ReplyTo.IsZero() && s.standing.Contains(standingKey{in.Conversation, in.Sender}) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, sendTime)
 }
 
 // say appends a message of somebody who stands in the conversation like this.
