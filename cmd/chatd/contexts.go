@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
-		Company: company{c},
+		Company: company{c}, Wardrobe: wardrobe{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
@@ -60,6 +61,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Discretion: c.user,
 		Walls:      c.user,
 		Blobs:      s.blobs(),
+		Faces:      c.user,
 	}, chat.Config{Files: filesLimits(cfg)})
 	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
@@ -83,6 +85,17 @@ type company struct{ c *contexts }
 
 func (y company) Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error) {
 	return y.c.chat.Together(ctx, user, of)
+}
+
+// wardrobe is user's view of chat's files.
+type wardrobe struct{ c *contexts }
+
+func (w wardrobe) Wear(ctx context.Context, u ids.User, id ids.Attachment) error {
+	err := w.c.chat.WearAvatar(ctx, u, id)
+	if errors.Is(err, chat.ErrNoFile) {
+		return user.ErrBadAvatar
+	}
+	return err
 }
 
 // profiles is auth's view of user: registering makes a profile at once.

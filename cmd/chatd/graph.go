@@ -13,6 +13,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/ids"
 	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
@@ -47,7 +48,9 @@ type graph struct {
 // newEngine composes the schema and ties it to its resolvers: what cfg says of
 // both is filled in here.
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
-	people := usergraph.NewUsers(p.user, p.present)
+	people := usergraph.NewUsers(p.user, p.present, usergraph.Pictures{
+		Links: p.links, Path: func(id ids.Attachment) string { return chat.FilePath(id, true) },
+	})
 	g := &graph{accounts: authgraph.NewNodes(p.auth, people), people: people, present: p.present, feed: p.feed}
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors, Links: p.links})
 	cfg.SDL = append([]gqlx.Source{

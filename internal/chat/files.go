@@ -173,12 +173,16 @@ func (s *Service) remove(ctx context.Context, of []ids.Attachment) error {
 // SweepEvery is how often Sweep is due.
 func (s *Service) SweepEvery() time.Duration { return s.cfg.Files.Sweep }
 
-// Sweep removes uploads that were not sent in time, and what a crash has left
+// Sweep removes uploads that were not sent in time, pictures that no profile
+// names any more, and what a crash has left
 // of those that were to be removed. It may run on several nodes at once, to no
 // use.
 func (s *Service) Sweep(ctx context.Context) error {
 	const page = 100
 	now := s.cfg.Now()
+	if err := s.sweepAvatars(ctx); err != nil {
+		return err
+	}
 	for {
 		n, err := s.Store.CondemnUnsent(ctx, now.Add(-s.cfg.Files.KeepUnsent), now, page)
 		if err != nil {

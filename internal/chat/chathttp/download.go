@@ -85,34 +85,38 @@ func (f *Face) download(w http.ResponseWriter, r *http.Request, id ids.Attachmen
 // readable returns the file, who may read it, and how long his browser may keep
 // it without asking.
 func (f *Face) readable(r *http.Request, id ids.Attachment, thumbnail bool) (file chat.File, who ids.User, keep time.Duration, err error) {
+	ctx := r.Context()
+	var p principal.Principal
 	if q := r.URL.Query(); links.Signed(q) {
-		who, keep, err = f.linked(r.Context(), chat.FilePath(id, thumbnail), q)
+		p, keep, err = f.linked(ctx, chat.FilePath(id, thumbnail), q)
 	} else {
-		who, err = f.caller(r.Context())
+		p, err = f.caller(ctx)
 	}
-	if err == nil {
-		file, err = f.deps.Chat.File(r.Context(), who, id)
+	switch {
+	case err != nil:
+	case thumbnail:
+		file, err = f.deps.Chat.Thumbnail(ctx, p, id)
+	default:
+		file, err = f.deps.Chat.File(ctx, p.User, id)
 	}
-	return file, who, keep, err
+	return file, p.User, keep, err
 }
 
 // linked says whose a link is. It is good as long as he might sign in, and with
 // no token but his.
-func (f *Face) linked(ctx context.Context, path string, q url.Values) (ids.User, time.Duration, error) {
+func (f *Face) linked(ctx context.Context, path string, q url.Values) (principal.Principal, time.Duration, error) {
 	who, left := f.deps.Links.Check(path, q)
 	if left <= 0 {
-		return ids.User{}, 0, chat.ErrNoFile
+		return principal.Principal{}, 0, chat.ErrNoFile
 	}
 	if p, ok := principal.From(ctx); ok && p.User != who {
-		return ids.User{}, 0, chat.ErrNoFile
+		return principal.Principal{}, 0, chat.ErrNoFile
 	}
-	if err := f.deps.InUse(ctx, who); err != nil {
-		if errs.KindOf(err) == errs.Unauthenticated {
-			err = chat.ErrNoFile
-		}
-		return ids.User{}, 0, err
+	p, err := f.deps.Stands(ctx, who)
+	if errs.KindOf(err) == errs.Unauthenticated {
+		err = chat.ErrNoFile
 	}
-	return who, left, nil
+	return p, left, err
 }
 
 // tagOf names what one user gets of a file: it never changes, and tells nobody

@@ -27,6 +27,7 @@ const Path = chat.FilesPath
 type Service interface {
 	uploader
 	File(ctx context.Context, viewer ids.User, id ids.Attachment) (chat.File, error)
+	Thumbnail(ctx context.Context, who principal.Principal, id ids.Attachment) (chat.File, error)
 }
 
 // Blobs has the bytes.
@@ -48,10 +49,10 @@ type Deps struct {
 	Chat  Service
 	Blobs Blobs
 	Links Links
-	// InUse says whether an account may be used, as a token of its would be
-	// asked; errs.ErrUnauthenticated when not.
-	InUse func(ctx context.Context, user ids.User) error
-	Log   zerolog.Logger
+	// Stands is who a user is at this moment, as a token of his would say;
+	// errs.ErrUnauthenticated when none would be good.
+	Stands func(ctx context.Context, user ids.User) (principal.Principal, error)
+	Log    zerolog.Logger
 	// Denied says why a request's token does not count; nil for none.
 	Denied func(context.Context) error
 }
@@ -152,12 +153,12 @@ func (f *Face) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // caller is who has signed in.
-func (f *Face) caller(ctx context.Context) (ids.User, error) {
+func (f *Face) caller(ctx context.Context) (principal.Principal, error) {
 	if p, ok := principal.From(ctx); ok {
-		return p.User, nil
+		return p, nil
 	}
 	if err := f.deps.Denied(ctx); err != nil {
-		return ids.User{}, err
+		return principal.Principal{}, err
 	}
-	return ids.User{}, errs.ErrUnauthenticated
+	return principal.Principal{}, errs.ErrUnauthenticated
 }
