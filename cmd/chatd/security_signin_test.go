@@ -164,7 +164,9 @@ func TestALockIsNoWeapon(t *testing.T) {
 	}
 	const home, attacker, elsewhere = "203.0.113.5", "198.51.100.9", "192.0.2.77"
 	var d struct {
-		Data struct{ Register struct{ AccessToken, RefreshToken string } }
+		Data struct {
+			Register struct{ AccessToken, RefreshToken string }
+		}
 	}
 	r := from(home, `mutation { register(input: {email: "ada@example.org", username: "ada", password: "a long passphrase of ada"}) { accessToken refreshToken } }`, "", nil)
 	if err := json.Unmarshal([]byte(r.body), &d); err != nil || d.Data.Register.AccessToken == "" {
