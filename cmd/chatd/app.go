@@ -209,6 +209,7 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "presence", Run: a.contexts.present.Run},
 	)
 	g.Add(lifecycle.Part{Name: "user", Start: a.contexts.user.Start, Run: a.contexts.user.Run})
+	g.Add(lifecycle.Part{Name: "names", Start: a.contexts.user.StartIndex, Run: until(a.contexts.user.Index)})
 	if a.redis != nil {
 		g.Add(
 			lifecycle.Part{Name: "redis", Run: until(a.redis.Run)},

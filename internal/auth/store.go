@@ -35,6 +35,7 @@ type NewAccount struct {
 	FirstAdmin   FirstAdmin
 	Role         principal.Role // empty: what FirstAdmin, or else the invitation, says
 	Invite       []byte         // hash of the invitation's code; nil without
+	Verified     bool           // its address is known to be its owner's
 	Network      []byte         // of the address it was made from; nil when unknown
 	CreatedAt    time.Time
 }
