@@ -156,8 +156,8 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 		return err
 	}
 	f := &face{
-		files: files,
-		cfg:   a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
+		files: files, signIns: a.contexts.signIns,
+		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
 		present: a.contexts.present, limits: a.limits, health: a.health, registry: registry, log: a.log,
 	}
 	a.listen(f.handlers())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/keys"
 )
 
@@ -62,6 +63,8 @@ var decoders = map[string]decoder{
 	"limits":    decodeLimits,
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
+	"providers": decodeProviders,
+	"returns":   decodeReturns,
 	"count":     decodeCount,
 	"bytes":     decodeBytes,
 	"duration":  decodeDuration,
@@ -194,6 +197,23 @@ func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 	return nil
 }
 
+func decodeProviders(_ *kong.Value, raw string, target reflect.Value) error {
+	list, err := authoidc.Parse(raw)
+	target.Set(reflect.ValueOf(list))
+	return err
+}
+
+func decodeReturns(_ *kong.Value, raw string, target reflect.Value) error {
+	list := fields(raw)
+	for _, to := range list {
+		if err := authoidc.CheckReturnURL(to); err != nil {
+			return fmt.Errorf("%q %w", to, err)
+		}
+	}
+	target.Set(reflect.ValueOf(list))
+	return nil
+}
+
 func decodeTypes(_ *kong.Value, raw string, target reflect.Value) error {
 	var types []string
 	for _, name := range fields(raw) {
@@ -272,6 +292,9 @@ func (c *Config) check(f *faults) {
 		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
 	}
 	c.checkBus(f)
+	if len(c.Accounts.Providers) > 0 && c.Network.PublicURL == "" {
+		f.flag("oidc-providers", "providers send browsers back to --public-url: give it too, as https://chat.example.org")
+	}
 	if c.Production() {
 		c.checkProduction(f)
 	}
@@ -326,6 +349,11 @@ func (c *Config) checkProduction(f *faults) {
 	}
 	if slices.Contains(c.Network.AllowedOrigins, "*") {
 		f.flag("allowed-origins", "* lets every site call the API; production names the sites")
+	}
+	for _, p := range c.Accounts.Providers {
+		if raw := p.InTheClear(); raw != "" {
+			f.flag("oidc-providers", "%q is reached at %s: http shows the secret and lets others answer; production uses https", p.Name, raw)
+		}
 	}
 	for _, network := range c.Network.TrustedProxies {
 		if network.Bits() == 0 {

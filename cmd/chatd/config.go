@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/wsgql"
 )
@@ -72,8 +73,10 @@ type BusConfig struct {
 
 // AccountsConfig is who may get an account.
 type AccountsConfig struct {
-	Registration string `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
-	AuditDays    int    `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
+	Registration string             `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
+	Providers    authoidc.Providers `name:"oidc-providers" type:"providers" placeholder:"JSON" help:"Other services that people sign in by, as [{\"name\": \"example\", \"issuer\": \"https://id.example.org\", \"clientId\": \"chatd\", \"clientSecret\": \"…\"}]; better given by the environment or the file."`
+	ReturnURLs   []string           `name:"sign-in-return-urls" type:"returns" placeholder:"LIST" help:"Where browsers may be sent after that, beside pages of --public-url: whole addresses, separated by commas."`
+	AuditDays    int                `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
 }
 
 // FilesConfig is where files of messages lie and how much of them there may be.

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
@@ -36,6 +37,7 @@ type contexts struct {
 	viewers *feed.Viewers
 	cursors *page.Sealer
 	links   *chathttp.Links
+	signIns *authoidc.Face
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits, log zerolog.Logger) (*contexts, error) {
@@ -49,11 +51,12 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth,
+		Factors: s.auth, Tokens: s.auth, Identities: s.auth,
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: l.checker, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
 		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour, Rates: l.signIn(),
+		Providers: cfg.Accounts.Providers.Public(),
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
@@ -65,6 +68,9 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	}, chat.Config{
 		Files: filesLimits(cfg), Codes: l.table.Budget("invite-codes").Rate,
 		Sends: l.table.Budget("sends"), Uploads: l.table.Budget("uploads"),
+	})
+	c.signIns = authoidc.New(authoidc.Deps{SignIns: c.auth, Ring: s.ring, Log: log}, authoidc.Config{
+		PublicURL: cfg.Network.PublicURL, Providers: cfg.Accounts.Providers, ReturnURLs: cfg.Accounts.ReturnURLs,
 	})
 	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
 	c.present = user.NewPresence(user.PresenceDeps{

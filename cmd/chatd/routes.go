@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
@@ -31,6 +32,7 @@ type faces struct {
 type face struct {
 	cfg      Config
 	files    *chathttp.Face // nil without
+	signIns  *authoidc.Face
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
@@ -49,6 +51,7 @@ func (f *face) handlers() faces {
 	var out faces
 	all := chi.NewRouter()
 	f.graphql(all)
+	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {

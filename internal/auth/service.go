@@ -50,10 +50,12 @@ type Deps struct {
 	Changes   Changes
 	Factors   Factors
 	Tokens    Tokens
-	Profiles  Profiles
-	Ring      *keys.Ring
-	Limiter   limit.Checker
-	Log       zerolog.Logger
+	// Identities of other providers.
+	Identities Identities
+	Profiles   Profiles
+	Ring       *keys.Ring
+	Limiter    limit.Checker
+	Log        zerolog.Logger
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -80,6 +82,7 @@ type Config struct {
 	Rates        Rates            // see Rates
 	AuditLife    time.Duration    // entries of the audit log are kept: for ever
 	Now          func() time.Time
+	Providers    []Provider // whom one can sign in by: none
 }
 
 func (c Config) withDefaults() Config {
@@ -245,6 +248,7 @@ func (s *Service) tidy(ctx context.Context) error {
 		},
 		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
 		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
+		func() (int, error) { return s.deps.Identities.PurgeSignInCodes(ctx, now, tidyBatch) },
 	}
 	if s.cfg.AuditLife > 0 {
 		old = append(old, func() (int, error) {

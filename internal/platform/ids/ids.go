@@ -21,6 +21,7 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	identityTag     struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -34,6 +35,7 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (identityTag) prefix() string     { return "idn_" }
 
 // The identifiers, one type each.
 type (
@@ -59,6 +61,8 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Identity names what an account is known by at another provider.
+	Identity = ID[identityTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.
