@@ -41,7 +41,7 @@ func (d *DB) take(ctx context.Context, name string, share bool) (held *Lock, ok 
 	}
 	if err != nil || !ok {
 		if l != nil {
-			l.Release()
+			l.Release() //nolint:contextcheck // It releases also when ctx has ended.
 		}
 		return nil, false, err
 	}
