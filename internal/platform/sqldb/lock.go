@@ -41,7 +41,7 @@ func (d *DB) take(ctx context.Context, name string, share bool) (held *Lock, ok 
 	}
 	if err != nil || !ok {
 		if l != nil {
-			l.Release() //nolint:contextcheck // It releases also when ctx has ended.
+			l.Release()
 		}
 		return nil, false, err
 	}
@@ -101,6 +101,8 @@ func (l *Lock) Check(ctx context.Context) error {
 
 // Release gives the lock up: when it has returned, another may take it, unless
 // the connection is lost; then that ends the lock, when PostgreSQL notices.
+//
+//nolint:contextcheck // It releases when the caller's context has ended, too.
 func (l *Lock) Release() {
 	if l.conn != nil {
 		if l.pool == nil {
