@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -19,6 +20,7 @@ type Config struct {
 	Data     DataConfig     `embed:"" group:"Data"`
 	Bus      BusConfig      `embed:"" group:"Bus"`
 	Accounts AccountsConfig `embed:"" group:"Accounts"`
+	Mail     MailConfig     `embed:"" group:"Mail"`
 	Files    FilesConfig    `embed:"" group:"Files"`
 	GraphQL  GraphQLConfig  `embed:"" group:"GraphQL"`
 	Limits   LimitsConfig   `embed:"" group:"Limits"`
@@ -72,6 +74,25 @@ type AccountsConfig struct {
 	AuditDays    int    `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
 }
 
+// MailConfig is how mail to the owners of accounts goes out.
+type MailConfig struct {
+	SMTPURL     Secret `name:"smtp-url" type:"smtp" placeholder:"URL" help:"Server that takes mail, as smtp://user:password@mail.example.org:587 (STARTTLS) or smtps:// for TLS from the first byte; without one each mail is a file in the data directory."`
+	From        string `name:"mail-from" type:"sender" placeholder:"ADDRESS" help:"Whom mail is from, as chat@example.org or 'Chat <chat@example.org>'."`
+	VerifyEmail string `name:"verify-email" type:"choice" choices:"off,required" default:"off" help:"required: who registers has an account once a link in a mail was opened."`
+}
+
+// site is what links in mails begin with: never what a request says of it.
+func (c *Config) site() string {
+	if c.Network.PublicURL != "" {
+		return strings.TrimSuffix(c.Network.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(c.Network.Listen)
+	if addr, aerr := netip.ParseAddr(host); err == nil && (host == "" || aerr == nil && addr.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
 // FilesConfig is where files of messages lie and how much of them there may be.
 type FilesConfig struct {
 	Dir          string        `name:"files-dir" type:"folder" placeholder:"DIR" help:"Directory of uploaded files; files in the data directory when nothing is said. Several nodes need one that they share."`
@@ -115,7 +136,6 @@ type LogConfig struct {
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
 	LokiURL Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
-	SMTPURL Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
 	S3URL   Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
 	OTLPURL Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
@@ -38,6 +41,10 @@ type contexts struct {
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
+	post, err := newPost(cfg, s, log)
+	if err != nil {
+		return nil, err
+	}
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
@@ -48,11 +55,12 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth,
+		Factors: s.auth, Tokens: s.auth, Outbox: s.auth, Links: s.auth, Mail: post,
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
 		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour,
+		Site:      cfg.site(), VerifyEmail: cfg.Mail.VerifyEmail == "required",
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
@@ -90,6 +98,19 @@ type profiles struct{ users *user.Service }
 
 func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 	return p.users.Create(ctx, user.NewProfile(n))
+}
+
+func (p profiles) Rename(ctx context.Context, id ids.User, username string) error {
+	return p.users.Rename(ctx, id, username)
+}
+
+// newPost hands mail to the server that is named, or writes it into files.
+func newPost(cfg Config, s *stores, log zerolog.Logger) (mail.Sender, error) {
+	from := cmp.Or(cfg.Mail.From, "chatd <chatd@localhost>")
+	if url := cfg.Mail.SMTPURL.Reveal(); url != "" {
+		return mail.NewSMTP(mail.SMTPConfig{URL: url, From: from})
+	}
+	return mail.NewFiles(filepath.Join(s.dir.Path, "mail"), from, log), nil
 }
 
 // newLimiter counts for all nodes, in this process, or not at all.

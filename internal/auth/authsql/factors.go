@@ -158,14 +158,17 @@ func (s *Store) RecoveryCodes(ctx context.Context, user ids.User) (int, error) {
 func (s *Store) CreateSessionBy(
 	ctx context.Context, n auth.Session, network []byte, limit int, by auth.Proof, acts ...auth.Act,
 ) ([]ids.Session, error) {
-	return s.createSession(ctx, n, network, limit, acts, func(tx *sqldb.Tx) error {
-		if by.Step != 0 || by.Recovery != nil {
-			return spend(ctx, tx, n.User, by)
-		}
-		on, err := exists(ctx, tx, onText, n.User)
-		if err == nil && on {
-			err = auth.ErrTotpRequired
-		}
-		return err
-	})
+	return s.createSession(ctx, n, network, limit, acts, func(tx *sqldb.Tx) error { return proven(ctx, tx, n.User, by) })
+}
+
+// proven spends a proof, which is needed where a second factor is in force.
+func proven(ctx context.Context, tx *sqldb.Tx, user ids.User, by auth.Proof) error {
+	if by.Step != 0 || by.Recovery != nil {
+		return spend(ctx, tx, user, by)
+	}
+	on, err := exists(ctx, tx, onText, user)
+	if err == nil && on {
+		err = auth.ErrTotpRequired
+	}
+	return err
 }

@@ -27,6 +27,8 @@ var (
 	_ auth.Changes   = (*Store)(nil)
 	_ auth.Factors   = (*Store)(nil)
 	_ auth.Tokens    = (*Store)(nil)
+	_ auth.Outbox    = (*Store)(nil)
+	_ auth.Links     = (*Store)(nil)
 	_ relay.Log      = (*Store)(nil)
 )
 

@@ -21,6 +21,7 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	mailTag         struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -34,6 +35,7 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (mailTag) prefix() string         { return "eml_" }
 
 // The identifiers, one type each.
 type (
@@ -59,6 +61,8 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Mail names a mail that was promised.
+	Mail = ID[mailTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.
