@@ -81,7 +81,10 @@ func (s *Store) DropMail(ctx context.Context, id ids.Mail) error {
 // MintLink stores the link of a job.
 func (s *Store) MintLink(ctx context.Context, id ids.Mail, l auth.Link) error {
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
-		// Locks the job, so that what drops it comes before or takes the link too.
+		// For its lock: what ends the job comes before, or ends the link too.
+		if _, err := openJournal(ctx, tx); err != nil {
+			return err
+		}
 		n, err := tx.Exec(ctx, `UPDATE auth_mail SET tries = tries WHERE id = $1`, id)
 		if err == nil && n == 0 {
 			err = auth.ErrNoMail
