@@ -264,16 +264,7 @@ func TestMailOutlivesKillsOfBothServers(t *testing.T) {
 	p := startProgram(t, "--smtp-url", "smtp://"+addr, "--mail-from", "chat@example.net")
 	p.register(t, "ada")
 	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
-	deadline := time.Now().Add(20 * time.Second)
-	for { // it was tried in vain
-		if log, err := os.ReadFile(p.logFile()); err == nil && strings.Contains(string(log), "a mail was not taken") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it was not tried")
-		}
-		pause(t.Context(), 20*time.Millisecond)
-	}
+	p.awaitLog(t, "a mail was not taken")
 	p.kill()
 	s := mailtest.Start(t, mailtest.Config{Addr: addr})
 	p.start(t)
@@ -282,36 +273,74 @@ func TestMailOutlivesKillsOfBothServers(t *testing.T) {
 	p.logHasNone(t, "ada@")
 }
 
+func (p *program) awaitLog(t testing.TB, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(20*time.Second + grace); ; pause(t.Context(), 20*time.Millisecond) {
+		if log, err := os.ReadFile(p.logFile()); err == nil && strings.Contains(string(log), text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say %s", text)
+		}
+	}
+}
+
+// mailFile waits for the first mail that was written into a file.
+func (p *program) mailFile(t testing.TB) (string, mailtest.Message) {
+	t.Helper()
+	for deadline := time.Now().Add(20*time.Second + grace); ; pause(t.Context(), 20*time.Millisecond) {
+		files, err := filepath.Glob(filepath.Join(p.dir, "mail", "*.eml"))
+		if err == nil && len(files) > 0 {
+			raw, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := mailtest.Parse(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return files[0], m
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no mail was written")
+		}
+	}
+}
+
+// What is promised goes where the data goes.
+func TestPromisedMailMovesWithTheData(t *testing.T) {
+	t.Parallel()
+	addr := freeAddr(t)
+	p := startProgram(t, "--smtp-url", "smtp://"+addr, "--mail-from", "chat@example.net")
+	p.register(t, "ada")
+	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
+	p.awaitLog(t, "a mail was not taken")
+	kept := filepath.Join(t.TempDir(), "backup")
+	does(t, "backup", "--data-dir", p.dir, "--to", kept)
+	p.kill()
+	back := restored(t, kept)
+	_, m := back.mailFile(t)
+	back.mustDo(t, "", resetPasswordDoc, vars("t", tokenOf(t, m, "http://"+back.addr), "p", nextPass))
+
+	to := toPlace(t, false)
+	does(t, to.moving(p.dir)...)
+	s := mailtest.Start(t, mailtest.Config{Addr: addr})
+	q := startProgramIn(t, p.dir, append(withMail(s), to...)...)
+	q.mustDo(t, "", resetPasswordDoc, vars("t", tokenOf(t, s.Await(t, 1)[0], "http://"+q.addr), "p", nextPass))
+}
+
 func TestWithoutAMailServerEachMailIsAFileThatTheLogNames(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t)
 	p.register(t, "ada")
 	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
-	var files []string
-	for deadline := time.Now().Add(20 * time.Second); len(files) == 0; pause(t.Context(), 20*time.Millisecond) {
-		files, _ = filepath.Glob(filepath.Join(p.dir, "mail", "*.eml"))
-		if time.Now().After(deadline) {
-			t.Fatal("no file came")
-		}
-	}
-	raw, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := mailtest.Parse(raw)
-	if err != nil || m.Header.Get("To") != "<ada@example.org>" {
-		t.Fatal(err, string(raw))
+	file, m := p.mailFile(t)
+	if m.Header.Get("To") != "<ada@example.org>" {
+		t.Fatalf("%s", m.Raw)
 	}
 	token := tokenOf(t, m, "http://"+p.addr)
 	p.mustDo(t, "", resetPasswordDoc, vars("t", token, "p", nextPass))
-	for deadline := time.Now().Add(20 * time.Second); ; pause(t.Context(), 20*time.Millisecond) {
-		if log, _ := os.ReadFile(p.logFile()); strings.Contains(string(log), filepath.Base(files[0])) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the log does not name the file")
-		}
-	}
+	p.awaitLog(t, filepath.Base(file))
 	p.logHasNone(t, "ada@", token)
 }
 
