@@ -99,7 +99,8 @@ func TestAForgottenPasswordIsResetByMail(t *testing.T) {
 	})
 }
 
-// logHasNone fails when a text is in the program's log.
+// logHasNone fails when a text is in the program's log, or when a token is as it
+// is in the data of an embedded store.
 func (p *program) logHasNone(t testing.TB, texts ...string) {
 	t.Helper()
 	log, err := os.ReadFile(p.logFile())
@@ -109,6 +110,11 @@ func (p *program) logHasNone(t testing.TB, texts ...string) {
 	for _, text := range texts {
 		if strings.Contains(string(log), text) {
 			t.Errorf("%q is in the log", text)
+		}
+		for _, name := range []string{databaseFile, databaseFile + "-wal"} {
+			if data, err := os.ReadFile(filepath.Join(p.dir, name)); err == nil && !strings.Contains(text, "@") && bytes.Contains(data, []byte(text)) {
+				t.Errorf("%q is in %s", text, name)
+			}
 		}
 	}
 }
@@ -213,6 +219,13 @@ func TestAnAddressIsProvenChangedAndOldNamesEnd(t *testing.T) {
 		}
 		if err := p.signIn(t, "ada"); codeOf(err) != "UNAUTHENTICATED" {
 			t.Errorf("by the old name: %v", err)
+		}
+		done := map[string]bool{}
+		for _, e := range p.audit(t, ada, vars("targetId", ada.id)) { // the first of the server administers it
+			done[e.Action] = e.ActorID == ada.id && !strings.Contains(e.Detail, "@")
+		}
+		if !done["EMAIL_VERIFIED"] || !done["EMAIL_CHANGED"] || !done["USERNAME_CHANGED"] {
+			t.Errorf("the audit log has %v", done)
 		}
 		next := p.register(t, "ada2")
 		p.mustDo(t, next.token, changeNameDoc, vars("u", "ada", "p", password("ada2")))
@@ -364,4 +377,60 @@ func TestTheCheckTellsInOneLineWhatIsWrongWithTheMailServer(t *testing.T) {
 	if err != nil || !strings.Contains(out.String(), "smtp-url: reached") || len(good.Took()) != 0 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
+}
+
+// What a stranger is told, and with which headers, is the same for an address
+// or a name that has an account and one that has none.
+func TestAnswersTellNobodyWhoHasAnAccount(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, args []string) {
+		s := mailtest.Start(t, mailtest.Config{})
+		p := startProgram(t, append(withMail(s), args...)...)
+		root, gone := p.register(t, "root"), p.register(t, "gone")
+		p.bot(t, root, "robot")
+		p.mustDo(t, root.token, suspendDoc, vars("u", gone.id))
+		enlisting := startProgramIn(t, filepath.Join(t.TempDir(), "data"), append(withMail(s, "--verify-email", "required"), unlimited...)...)
+		does(t, "user", "create", "--username", "root", "--email", "root@example.org", "--generate", "--data-dir", enlisting.dir)
+		login := func(name string) reply {
+			return p.ask(t, "", `mutation($l: String!) { login(input: {login: $l, password: "a wrong passphrase"}) { accessToken } }`, vars("l", name))
+		}
+		reset := func(email string) reply { return p.ask(t, "", requestResetDoc, vars("e", email)) }
+		used := p.ask(t, "", resetPasswordDoc, vars("t", "x", "p", nextPass))
+		for what, c := range map[string][2]reply{
+			"login by name":               {login("root"), login("nobody")},
+			"login by address":            {login("root@example.org"), login("nobody@example.org")},
+			"login of a suspended one":    {login("gone"), login("nobody")},
+			"login of a bot":              {login("robot"), login("nobody")},
+			"reset":                       {reset("root@example.org"), reset("nobody@example.org")},
+			"reset in another spelling":   {reset("ROOT@EXAMPLE.ORG"), reset("nobody@example.org")},
+			"reset of a suspended one":    {reset("gone@example.org"), reset("nobody@example.org")},
+			"reset by a link of nobody's": {used, p.ask(t, "", resetPasswordDoc, vars("t", strings.Repeat("x", 43), "p", nextPass))},
+			"register": {
+				enlisting.ask(t, "", registerDoc, vars("i", vars("email", "root@example.org", "username", "eve", "password", nextPass))),
+				enlisting.ask(t, "", registerDoc, vars("i", vars("email", "eve@example.org", "username", "eve", "password", nextPass))),
+			},
+		} {
+			known, unknown := c[0], c[1]
+			if known.body == "" || known.body != unknown.body || known.status != unknown.status || headers(known) != headers(unknown) {
+				t.Errorf("%s: %v %s\nof nobody: %v %s", what, known, headers(known), unknown, headers(unknown))
+			}
+		}
+		for _, m := range s.Await(t, 4) { // two resets, two registrations
+			if to := m.To[0]; to != "root@example.org" && to != "eve@example.org" {
+				t.Errorf("mail to %s", to)
+			}
+		}
+		a, b := len(p.audit(t, root, vars("actions", []string{"PASSWORD_RESET_BY_MAIL", "EMAIL_VERIFIED"}))), 0
+		if a != b {
+			t.Errorf("%d entries of what was not done", a)
+		}
+	})
+}
+
+// headers are those of an answer, but for what differs each time.
+func headers(r reply) string {
+	h := r.header.Clone()
+	h.Del("X-Request-Id")
+	h.Del("Date")
+	return fmt.Sprint(h) // fmt sorts maps
 }
