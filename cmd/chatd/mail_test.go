@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"chatd/internal/platform/mail/mailtest"
+	"chatd/internal/platform/testenv"
 )
 
 const (
@@ -433,4 +436,44 @@ func headers(r reply) string {
 	h.Del("X-Request-Id")
 	h.Del("Date")
 	return fmt.Sprint(h) // fmt sorts maps
+}
+
+// mailPages opens what links in mails lead to in a browser without scripts.
+func (js nodeScripts) mailPages(t *testing.T) {
+	t.Parallel()
+	chromium := testenv.Tool(t, "chromium")
+	s := mailtest.Start(t, mailtest.Config{})
+	p := startProgram(t, append(withMail(s), unlimited...)...)
+	ada := p.register(t, "ada")
+	p.mustDo(t, ada.token, requestVerifyDoc, nil)
+	site := "http://" + p.addr
+	browse := func(path string, m mailtest.Message, args ...string) (said struct {
+		Before, After, Address, Color string
+		Faults                        []string
+	}) {
+		t.Helper()
+		c := exec.CommandContext(t.Context(), js.node, append([]string{"links.mjs", site + path + "?token=" + tokenOf(t, m, site), chromium}, args...)...)
+		c.Dir = js.dir
+		var complaints bytes.Buffer
+		c.Stderr = &complaints
+		out, err := c.Output()
+		if err != nil {
+			t.Fatalf("%v\n%s%s", err, out, complaints.String())
+		}
+		if err := json.Unmarshal(out, &said); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if said.Address != site+path || len(said.Faults) > 0 || said.Color != "rgb(31, 94, 255)" {
+			t.Errorf("%+v", said)
+		}
+		return said
+	}
+	if said := browse("/verify-email", s.Await(t, 1)[0]); said.Before == said.After || !strings.Contains(said.After, "is confirmed") {
+		t.Errorf("%+v", said)
+	}
+	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
+	if said := browse("/reset-password", s.Await(t, 2)[1], nextPass); said.Before == said.After || !strings.Contains(said.After, "is set") {
+		t.Errorf("%+v", said)
+	}
+	p.mustDo(t, "", `mutation { login(input: {login: "ada", password: "`+nextPass+`"}) { user { id } } }`, nil)
 }
