@@ -51,13 +51,15 @@ type Deps struct {
 	Changes   Changes
 	Factors   Factors
 	Tokens    Tokens
-	Outbox    Outbox
-	Links     Links
-	Profiles  Profiles
-	Mail      mail.Sender
-	Ring      *keys.Ring
-	Limiter   limit.Checker
-	Log       zerolog.Logger
+	// Identities of other providers.
+	Identities Identities
+	Outbox     Outbox
+	Links      Links
+	Profiles   Profiles
+	Mail       mail.Sender
+	Ring       *keys.Ring
+	Limiter    limit.Checker
+	Log        zerolog.Logger
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -88,6 +90,7 @@ type Config struct {
 	Rates        Rates            // see Rates
 	AuditLife    time.Duration    // entries of the audit log are kept: for ever
 	Now          func() time.Time
+	Providers    []Provider // whom one can sign in by: none
 }
 
 func (c Config) withDefaults() Config {
@@ -260,6 +263,7 @@ func (s *Service) tidy(ctx context.Context) error {
 		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
 		func() (int, error) { return s.deps.Outbox.PurgeLinks(ctx, now, tidyBatch) },
 		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
+		func() (int, error) { return s.deps.Identities.PurgeSignInCodes(ctx, now, tidyBatch) },
 	}
 	if s.cfg.AuditLife > 0 {
 		old = append(old, func() (int, error) {

@@ -33,6 +33,7 @@ type Store interface {
 	auth.Tokens
 	auth.Outbox
 	auth.Links
+	auth.Identities
 }
 
 // Password is a good one.
@@ -126,7 +127,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}, Mail: &Postman{}}
 	deps := auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Identities: store,
 		Outbox: store, Links: store, Mail: h.Mail,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}

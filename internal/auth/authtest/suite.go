@@ -49,6 +49,12 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"tokens end one by one, and with their user":           tokensEnd,
 		"the last use of a token is kept":                      tokensUsed,
 		"a bot has an owner and no password":                   botsHaveOwners,
+
+		"a sign-in code is good once, and its state too": codesAreSpentOnce,
+		"identities come back and are one account's":     identitiesComeBack,
+		"of many with one identity one gets it":          oneHasAnIdentity,
+		"an identity signs in by a code and a proof":     sessionsOfIdentities,
+		"the last way in stays":                          lastWayInStays,
 	}
 	maps.Copy(tests, mailSuite())
 	for name, test := range tests {

@@ -46,8 +46,8 @@ func claim(t *testing.T, s Store, now time.Time) []auth.MailJob {
 	return jobs
 }
 
-// link makes a link of a kind by way of its mail.
-func link(t *testing.T, s Store, kind auth.MailKind, subject ids.User) auth.Link {
+// linkOf makes a link of a kind by way of its mail.
+func linkOf(t *testing.T, s Store, kind auth.MailKind, subject ids.User) auth.Link {
 	t.Helper()
 	j := job(kind, subject, began)
 	l := auth.Link{Kind: kind, Subject: subject, Hash: []byte(j.ID.String()), Sealed: []byte("address"), ExpiresAt: began.Add(time.Hour)}
@@ -146,9 +146,9 @@ func mailIsClaimed(t *testing.T, s Store) {
 
 func linksAreMinted(t *testing.T, s Store) {
 	a, _ := create(t, s, auth.NeverAdmin)
-	first := link(t, s, auth.MailReset, a.ID)
-	other := link(t, s, auth.MailVerify, a.ID)
-	second := link(t, s, auth.MailReset, a.ID)
+	first := linkOf(t, s, auth.MailReset, a.ID)
+	other := linkOf(t, s, auth.MailVerify, a.ID)
+	second := linkOf(t, s, auth.MailReset, a.ID)
 	if isGood(t, s, first) || !isGood(t, s, second) || !isGood(t, s, other) {
 		t.Error("not the newest of each kind alone is good")
 	}
@@ -182,7 +182,7 @@ func registrationsWait(t *testing.T, s Store) {
 	if due := claim(t, s, began); len(due) != 1 || due[0].ID != j.ID {
 		t.Errorf("its mail: %+v", due)
 	}
-	l := link(t, s, auth.MailRegister, n.ID)
+	l := linkOf(t, s, auth.MailRegister, n.ID)
 	n.Link, n.Verified = l.Hash, true
 	taken, _ := account(auth.NeverAdmin)
 	taken.Username = n.Username
@@ -245,7 +245,7 @@ func resetsOnce(t *testing.T, s Store) {
 	if _, err := s.CreateSession(t.Context(), session(a.ID, began), nil, 10); err != nil {
 		t.Fatal(err)
 	}
-	l, change := link(t, s, auth.MailReset, a.ID), link(t, s, auth.MailChange, a.ID)
+	l, change := linkOf(t, s, auth.MailReset, a.ID), linkOf(t, s, auth.MailChange, a.ID)
 	if _, err := s.SpendReset(t.Context(), change.Hash, "next", auth.MailJob{}, byMail(auth.ActPasswordLink, began)); !errors.Is(err, auth.ErrBadLink) || !isGood(t, s, change) {
 		t.Errorf("by a link of another kind: %v", err)
 	}
@@ -297,8 +297,8 @@ func changesEndLinks(t *testing.T, s Store) {
 	} {
 		a, _ := create(t, s, auth.NeverAdmin)
 		other, _ := create(t, s, auth.NeverAdmin)
-		ends := []auth.Link{link(t, s, auth.MailReset, a.ID), link(t, s, auth.MailChange, a.ID)}
-		stay := []auth.Link{link(t, s, auth.MailVerify, a.ID), link(t, s, auth.MailReset, other.ID)}
+		ends := []auth.Link{linkOf(t, s, auth.MailReset, a.ID), linkOf(t, s, auth.MailChange, a.ID)}
+		stay := []auth.Link{linkOf(t, s, auth.MailVerify, a.ID), linkOf(t, s, auth.MailReset, other.ID)}
 		waits := job(auth.MailReset, a.ID, began)
 		if err := s.PromiseMail(t.Context(), waits); err != nil {
 			t.Fatal(err)
@@ -322,7 +322,7 @@ func changesEndLinks(t *testing.T, s Store) {
 func provesItsAddress(t *testing.T, s Store) {
 	a, _ := create(t, s, auth.NeverAdmin)
 	key := "x" + a.Email[1:]
-	l := link(t, s, auth.MailVerify, a.ID)
+	l := linkOf(t, s, auth.MailVerify, a.ID)
 	if err := s.SpendVerify(t.Context(), l.Hash, "another@example.org", byMail(auth.ActEmailVerified, began)); !errors.Is(err, auth.ErrBadLink) {
 		t.Errorf("another address: %v", err)
 	}
@@ -335,12 +335,12 @@ func provesItsAddress(t *testing.T, s Store) {
 func changesAddress(t *testing.T, s Store) {
 	a, ses := create(t, s, auth.NeverAdmin)
 	other, _ := create(t, s, auth.NeverAdmin)
-	l := link(t, s, auth.MailChange, a.ID)
+	l := linkOf(t, s, auth.MailChange, a.ID)
 	c := auth.EmailChange{Email: other.Email, Key: "x" + other.Email[1:], Mail: job(auth.MailEmailChanged, a.ID, began)}
 	if err := s.SpendChange(t.Context(), l.Hash, c, byMail(auth.ActEmailChanged, began)); !errors.Is(err, auth.ErrEmailTaken) || !isGood(t, s, l) {
 		t.Errorf("a taken one: %v", err)
 	}
-	old := link(t, s, auth.MailReset, a.ID)
+	old := linkOf(t, s, auth.MailReset, a.ID)
 	waits := job(auth.MailVerify, a.ID, began)
 	if err := s.PromiseMail(t.Context(), waits); err != nil {
 		t.Fatal(err)
@@ -454,7 +454,7 @@ func renames(t *testing.T, s Store) {
 
 func linksOfSuspended(t *testing.T, s Store) {
 	a, _ := create(t, s, auth.NeverAdmin)
-	reset, verify, change := link(t, s, auth.MailReset, a.ID), link(t, s, auth.MailVerify, a.ID), link(t, s, auth.MailChange, a.ID)
+	reset, verify, change := linkOf(t, s, auth.MailReset, a.ID), linkOf(t, s, auth.MailVerify, a.ID), linkOf(t, s, auth.MailChange, a.ID)
 	suspend := byMail(auth.ActSuspended, began)
 	suspend.Target = a.ID
 	if _, _, err := s.Suspend(t.Context(), suspend); err != nil {
@@ -476,7 +476,7 @@ func linksOfSuspended(t *testing.T, s Store) {
 func purgesLinks(t *testing.T, s Store) {
 	for i := range 5 {
 		a, _ := create(t, s, auth.NeverAdmin)
-		link(t, s, auth.MailReset, a.ID)
+		linkOf(t, s, auth.MailReset, a.ID)
 		p := auth.Pending{ID: ids.New[ids.User](), Sealed: []byte(strconv.Itoa(i)), ExpiresAt: began.Add(time.Hour)}
 		if err := s.AddPending(t.Context(), p, job(auth.MailRegister, p.ID, began)); err != nil {
 			t.Fatal(err)

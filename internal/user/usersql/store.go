@@ -79,17 +79,8 @@ func (s *Store) Create(ctx context.Context, p user.Profile) error {
 			}
 			return err
 		}
-		return addTerms(ctx, tx, p)
+		return s.addNames(ctx, tx, p.Username, user.FoldNames(p.Username, p.DisplayName))
 	})
-}
-
-func addTerms(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
-	for _, term := range user.Terms(p.Username, p.DisplayName) {
-		if _, err := tx.Exec(ctx, `INSERT INTO user_terms (term, user_id) VALUES ($1, $2)`, term, p.ID); err != nil {
-			return fmt.Errorf("insert a term: %w", err)
-		}
-	}
-	return nil
 }
 
 // Profiles implements user.Store.
@@ -203,7 +194,7 @@ func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profi
 	return p, nil
 }
 
-func rename(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
+func takeUsername(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
 	var one int
 	err := tx.QueryRow(ctx, `SELECT 1 FROM user_profiles WHERE username = $1`, p.Username).Scan(&one)
 	if err == nil {
@@ -224,7 +215,7 @@ func rename(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
 func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p user.Profile) error {
 	expires := sql.NullInt64{Int64: p.Status.ExpiresAt.UnixMicro(), Valid: !p.Status.ExpiresAt.IsZero()}
 	if p.Username != before.Username {
-		if err := rename(ctx, tx, p); err != nil {
+		if err := takeUsername(ctx, tx, p); err != nil {
 			return err
 		}
 	}
@@ -235,10 +226,7 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 		return fmt.Errorf("update the profile: %w", err)
 	}
 	if p.DisplayName != before.DisplayName || p.Username != before.Username {
-		if _, err := tx.Exec(ctx, `DELETE FROM user_terms WHERE user_id = $1`, p.ID); err != nil {
-			return fmt.Errorf("delete terms: %w", err)
-		}
-		if err := addTerms(ctx, tx, p); err != nil {
+		if err := s.rename(ctx, tx, before, p); err != nil {
 			return err
 		}
 	}
