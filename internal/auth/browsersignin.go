@@ -298,7 +298,7 @@ func usernameOf(wish string) string {
 	var b strings.Builder
 	for _, r := range names.Fold(wish) {
 		switch {
-		case r < utf8.RuneSelf && (isAlnum(byte(r)) || r == '_' || r == '.' || r == '-'):
+		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '_' || r == '.' || r == '-':
 			b.WriteRune(r)
 		case r == ' ':
 			b.WriteByte('.')

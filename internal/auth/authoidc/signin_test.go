@@ -335,7 +335,7 @@ func TestAnIdentityIsLinkedByWhoIsSignedInAndConfirms(t *testing.T) {
 	op, providers := real(t)
 	op.Add(ada)
 	r := setup(t, providers)
-	in, other := r.Register(t), r.House.Register(t)
+	in, other := r.Register(t), r.Register(t)
 	caller := r.Caller(t, in)
 	for what, c := range map[string]struct {
 		in   auth.LinkInput
