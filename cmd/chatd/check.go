@@ -60,6 +60,7 @@ var decoders = map[string]decoder{
 	"prefix":    textDecoder(checkPrefix),
 	"folder":    textDecoder(checkDirectory),
 	"types":     decodeTypes,
+	"limits":    decodeLimits,
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
 	"providers": decodeProviders,
@@ -167,6 +168,16 @@ func decodeOrigins(_ *kong.Value, raw string, target reflect.Value) error {
 		origins = append(origins, strings.TrimSuffix(origin, "/"))
 	}
 	target.Set(reflect.ValueOf(origins))
+	return nil
+}
+
+// decodeLimits adds to what is there: the flag may be given several times.
+func decodeLimits(_ *kong.Value, raw string, target reflect.Value) error {
+	settings := fields(raw)
+	if _, err := budgets().With(settings); err != nil {
+		return err
+	}
+	target.Set(reflect.AppendSlice(target, reflect.ValueOf(settings)))
 	return nil
 }
 

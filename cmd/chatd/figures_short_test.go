@@ -41,6 +41,8 @@ const (
 
 	syncedSends = 20
 
+	signIns = 60 // at once
+
 	contentionTime = 3 * time.Second
 
 	removals = 6

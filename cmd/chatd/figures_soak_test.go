@@ -37,6 +37,8 @@ const (
 
 	syncedSends = 100
 
+	signIns = 300 // at once
+
 	contentionTime = 5 * time.Minute
 
 	removals = 200

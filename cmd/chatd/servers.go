@@ -22,6 +22,7 @@ import (
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/user/usersql"
 )
 
 // configCheckCmd is the command line of `chatd config check`.
@@ -121,6 +122,9 @@ func askPostgres(ctx context.Context, cfg Config) (string, error) {
 	}
 	is, err := stateOf(ctx, db, cfg)
 	if err != nil {
+		return "", err
+	}
+	if err := db.CheckExtension(ctx, usersql.Extension); err != nil {
 		return "", err
 	}
 	what := map[sqldb.State]string{

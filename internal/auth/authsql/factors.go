@@ -63,7 +63,7 @@ func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(
 			return err
 		}
 		gone, err = end(ctx, tx, j, t.User, auth.Which{Reason: auth.FactorMoved, At: t.At},
-			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, t.User, t.Keep)
+			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, t.User, t.Keep.Bytes()) // of the zero ID too
 		if err == nil {
 			err = record(ctx, tx, acts...)
 		}
@@ -113,7 +113,7 @@ const onText = `SELECT 1 FROM auth_totp WHERE user_id = $1 AND confirmed_at > 0`
 // DisableTotp forgets a second factor.
 func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof, acts ...auth.Act) ([]ids.Session, error) {
 	gone, err := s.turn(ctx, t, false, func(tx *sqldb.Tx) error {
-		if err := spend(ctx, tx, t.User, by); err != nil {
+		if err := giveUp(ctx, tx, t.User, by); err != nil {
 			return err
 		}
 		for _, text := range []string{
@@ -129,6 +129,19 @@ func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof,
 		return nil, fmt.Errorf("disable a second factor: %w", err)
 	}
 	return gone, nil
+}
+
+// giveUp is spend, and for one who has lost it all nothing but the look at
+// whether there is something to lose.
+func giveUp(ctx context.Context, tx *sqldb.Tx, user ids.User, by auth.Proof) error {
+	if !by.Lost {
+		return spend(ctx, tx, user, by)
+	}
+	on, err := exists(ctx, tx, onText, user)
+	if err == nil && !on {
+		err = auth.ErrTotpOff
+	}
+	return err
 }
 
 // spend spends a proof under the journal's lock.

@@ -82,6 +82,9 @@ func FromBytes[I ~struct{ b [16]byte }](p []byte) (I, error) {
 // Bytes returns the 16 bytes in a slice of its own.
 func (id ID[T]) Bytes() []byte { return append([]byte(nil), id.b[:]...) }
 
+// Array returns the 16 bytes.
+func (id ID[T]) Array() [16]byte { return id.b }
+
 // IsZero says whether id names nothing.
 func (id ID[T]) IsZero() bool { return id.b == [16]byte{} }
 

@@ -79,17 +79,8 @@ func (s *Store) Create(ctx context.Context, p user.Profile) error {
 			}
 			return err
 		}
-		return addTerms(ctx, tx, p)
+		return s.addNames(ctx, tx, p.Username, user.FoldNames(p.Username, p.DisplayName))
 	})
-}
-
-func addTerms(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
-	for _, term := range user.Terms(p.Username, p.DisplayName) {
-		if _, err := tx.Exec(ctx, `INSERT INTO user_terms (term, user_id) VALUES ($1, $2)`, term, p.ID); err != nil {
-			return fmt.Errorf("insert a term: %w", err)
-		}
-	}
-	return nil
 }
 
 // Profiles implements user.Store.
@@ -212,10 +203,7 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 		return fmt.Errorf("update the profile: %w", err)
 	}
 	if p.DisplayName != before.DisplayName {
-		if _, err := tx.Exec(ctx, `DELETE FROM user_terms WHERE user_id = $1`, p.ID); err != nil {
-			return fmt.Errorf("delete terms: %w", err)
-		}
-		if err := addTerms(ctx, tx, p); err != nil {
+		if err := s.rename(ctx, tx, before, p); err != nil {
 			return err
 		}
 	}
