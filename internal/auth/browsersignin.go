@@ -80,7 +80,7 @@ func signInHash(code string) []byte {
 // ErrTooMany.
 func (s *Service) MayTryProvider(ctx context.Context) error {
 	network := hex.EncodeToString(s.network(principal.ClientFrom(ctx)))
-	return s.take(ctx, "auth/provider/network/"+network, s.cfg.Rates.Network)
+	return s.take(ctx, "auth/provider/network/"+network, s.cfg.Rates.Provider)
 }
 
 // HandOver makes the code by which a client gets what its browser's sign-in has

@@ -321,7 +321,7 @@ func TestSignInsByProvidersAreThrottled(t *testing.T) {
 	_, providers := real(t)
 	r := setup(t, providers, func(d *auth.Deps, c *auth.Config) {
 		authtest.WithLimits(d, c)
-		c.Rates.Network.Burst, c.Rates.Network.Per = 3, time.Hour
+		c.Rates.Provider.Burst, c.Rates.Provider.Per = 3, time.Hour
 	})
 	var codes []int
 	for range 5 {
