@@ -154,6 +154,7 @@ func budgets() limit.Table {
 		of("login-account", sign.Account, "login", "sign-ins to it, from wherever"),
 		of("login-network", sign.Network, "network", "sign-ins, to whatever; and as many by other providers"),
 		of("login-known", sign.Known, "login and network", "sign-ins from where the account signed in within 30 days; instead of the two above"),
+		of("provider-network", sign.Provider, "network", "steps of sign-ins by other providers, of which each has three"),
 		of("register-network", sign.Register, "network", "accounts made"),
 		of("email-taken", sign.EmailTaken, "network", "times that it learns that an address has an account; then it cannot register"),
 		of("totp", sign.Totp, "user", "codes of a second factor tried, right ones too"),
