@@ -13,7 +13,7 @@ const (
 	// forTwo is from where on two slips are let through.
 	forTwo = 8
 	// beyond is how many letters a word may have more than one that begins it.
-	beyond = 4
+	beyond = 3
 	// Gram is how many letters the middle has, as indexes have them.
 	Gram = 3
 )
