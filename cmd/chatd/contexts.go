@@ -43,6 +43,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
+		Related: func(viewer, other ids.User, is user.Relationship) { c.present.Related(viewer, other, is) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
 		Company: company{c},
 	}, user.Config{})
@@ -63,7 +64,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	}, chat.Config{Files: filesLimits(cfg)})
 	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
 	c.present = user.NewPresence(user.PresenceDeps{
-		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
+		Store: s.user, Circle: c.chat, Relations: s.user, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
 	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
 	if err != nil {
