@@ -6,6 +6,7 @@ import (
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/signing"
 )
 
 // What auth needs of storage, one interface a family. One value may be all of
@@ -34,7 +35,10 @@ type NewAccount struct {
 	FirstAdmin   FirstAdmin
 	Role         principal.Role // empty: what FirstAdmin, or else the invitation, says
 	Invite       []byte         // hash of the invitation's code; nil without
+	Verified     bool           // its address is known to be its owner's
 	Network      []byte         // of the address it was made from; nil when unknown
+	Identity     *Identity      // what it is made for; nil without
+	Code         []byte         // hash of the sign-in code that Identity came by
 	CreatedAt    time.Time
 }
 
@@ -52,12 +56,13 @@ type Accounts interface {
 	// CreateAccount makes the account, its first session (none when that is
 	// zero) and the event AccountRegistered in one commit, takes a use of the
 	// invitation where there is one, records the acts, those of action
-	// INVITE_USED with the invitation, and returns the account with the role
+	// INVITE_USED with the invitation, stores the identity and spends its code
+	// where there is one, and returns the account with the role
 	// that it got. Of any number at once, on all nodes, one gets what FirstAdmin
 	// promises, and no more than MaxUses come in by an invitation. An address
 	// that an invitation was for is forgotten with its use. ErrEmailTaken,
-	// ErrUsernameTaken (when both, this one), ErrBadSetupToken, ErrBadInvite:
-	// then nothing is changed.
+	// ErrUsernameTaken (when both, this one), ErrBadSetupToken, ErrBadInvite,
+	// ErrBadSignInCode, ErrIdentityTaken: then nothing is changed.
 	CreateAccount(ctx context.Context, a NewAccount, s Session, acts ...Act) (Account, error)
 	// Account returns an account; ErrNoAccount.
 	Account(ctx context.Context, id ids.User) (Account, error)
@@ -122,22 +127,10 @@ type Sessions interface {
 }
 
 // SigningKey is a stored key of access tokens.
-type SigningKey struct {
-	ID       ids.Key
-	Public   []byte
-	Sealed   []byte // the private key, sealed
-	UsedFrom time.Time
-}
+type SigningKey = signing.Key
 
 // Keys keeps the signing keys, oldest first.
-type Keys interface {
-	SigningKeys(ctx context.Context) ([]SigningKey, error)
-	// AddSigningKey stores k unless there is one whose UsedFrom is after
-	// unlessAfter: of two nodes that would both add one, one does.
-	AddSigningKey(ctx context.Context, k SigningKey, unlessAfter time.Time) error
-	// DropSigningKeys forgets keys; unknown ones are ignored.
-	DropSigningKeys(ctx context.Context, keys []ids.Key) error
-}
+type Keys = signing.Store
 
 // Change is one entry of the change log: an event as it was committed.
 type Change struct {

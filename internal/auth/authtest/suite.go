@@ -48,6 +48,12 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"tokens end one by one, and with their user":           tokensEnd,
 		"the last use of a token is kept":                      tokensUsed,
 		"a bot has an owner and no password":                   botsHaveOwners,
+
+		"a sign-in code is good once, and its state too": codesAreSpentOnce,
+		"identities come back and are one account's":     identitiesComeBack,
+		"of many with one identity one gets it":          oneHasAnIdentity,
+		"an identity signs in by a code and a proof":     sessionsOfIdentities,
+		"the last way in stays":                          lastWayInStays,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,13 +92,18 @@ func create(t *testing.T, s Store, first auth.FirstAdmin) (auth.Account, auth.Se
 }
 
 func accountsComeBack(t *testing.T, s Store) {
+	if other, _ := create(t, s, auth.NeverAdmin); other.EmailVerified {
+		t.Error("an address is verified without a proof")
+	}
 	n, ses := account(auth.NeverAdmin)
+	n.Verified = true
 	made, err := s.CreateAccount(t.Context(), n, ses)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := auth.Account{
 		ID: n.ID, Email: n.Email, Username: n.Username, Role: principal.Member, State: auth.Active, CreatedAt: began,
+		EmailVerified: true,
 	}
 	read, err := s.Account(t.Context(), n.ID)
 	if err != nil || made != want || read != want {
@@ -115,8 +126,8 @@ func accountsComeBack(t *testing.T, s Store) {
 		}
 	}
 	changes, err := s.Changes(t.Context(), 0, 10)
-	if err != nil || len(changes) != 1 || changes[0].Name != authv1.AccountRegisteredName ||
-		changes[0].Key != n.ID.String() || !changes[0].Time.Equal(began) {
+	if err != nil || len(changes) != 2 || changes[1].Name != authv1.AccountRegisteredName ||
+		changes[1].Key != n.ID.String() || !changes[1].Time.Equal(began) {
 		t.Fatalf("%+v %v", changes, err)
 	}
 }
