@@ -262,7 +262,7 @@ func (f *finder) choose(ctx context.Context) error {
 		}
 		if n < fewest || n == fewest && len(w) > longest {
 			fewest, longest = n, len(w)
-			f.at.lead = byte(i) //nolint:gosec // A query has at most 50 words.
+			f.at.lead = byte(i)
 		}
 		if n == 0 && f.at.rank == begun {
 			return nil // there is nobody

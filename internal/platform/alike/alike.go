@@ -143,7 +143,7 @@ func Spell(word string) string {
 	b := make([]byte, 0, len(word))
 	for _, r := range word {
 		if r < utf8.RuneSelf && ('a' <= r && r <= 'z' || '0' <= r && r <= '9') {
-			b = append(b, byte(r))
+			b = append(b, byte(r)) //nolint:gosec // It is of ASCII.
 		} else {
 			b = append(b, letters[uint32(r)*2654435761>>16%uint32(len(letters))]) //nolint:gosec // Any of them will do.
 		}
