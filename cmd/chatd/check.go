@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"chatd/internal/platform/keys"
+	"chatd/internal/platform/s3"
 )
 
 // faults collects what is wrong with a configuration.
@@ -54,6 +55,7 @@ var decoders = map[string]decoder{
 	"postgres":  textDecoder(checkPostgres),
 	"redis":     textDecoder(checkRedis),
 	"mongo":     textDecoder(checkMongo),
+	"s3":        textDecoder(s3.CheckURL),
 	"brokers":   decodeBrokers,
 	"secret":    textDecoder(func(string) error { return nil }),
 	"prefix":    textDecoder(checkPrefix),

@@ -21,6 +21,7 @@ import (
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
+	"chatd/internal/platform/s3"
 	"chatd/internal/platform/sqldb"
 )
 
@@ -47,7 +48,8 @@ func servers(cfg Config) []server {
 		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
 		{"redis-url", cfg.Data.RedisURL != "", askRedis},
 		{"kafka-brokers", cfg.several(), askKafka},
-		{"files-dir", cfg.several() || cfg.Files.Dir != "", askFiles},
+		{"s3-url", cfg.Files.S3URL != "", askS3},
+		{"files-dir", cfg.Files.S3URL == "" && (cfg.several() || cfg.Files.Dir != ""), askFiles},
 	}
 	return slices.DeleteFunc(all, func(s server) bool { return !s.named })
 }
@@ -151,6 +153,14 @@ func askRedis(ctx context.Context, cfg Config) (string, error) {
 
 func askKafka(ctx context.Context, cfg Config) (string, error) {
 	return "Kafka answers", probeKafka(ctx, cfg)
+}
+
+func askS3(ctx context.Context, cfg Config) (string, error) {
+	bucket, err := s3.Open(s3.Config{URL: cfg.Files.S3URL.Reveal()})
+	if err != nil {
+		return "", err
+	}
+	return "S3 answers; objects can be listed, written, read and removed", bucket.Check(ctx)
 }
 
 // askFiles looks at the directory of files, and changes nothing.
