@@ -73,6 +73,8 @@ type userResetPasswordCmd struct {
 	Stdin bool `help:"Read the password from the terminal or standard input, instead of making one."`
 }
 
+type userResetTotpCmd struct{ accountArgs }
+
 type inviteCreateCmd struct {
 	Email    string        `placeholder:"ADDRESS" help:"The one address that it is for; any when nothing is said."`
 	Lasts    time.Duration `placeholder:"DURATION" default:"168h" help:"How long it is good, as 72h; a year at most."`
@@ -230,6 +232,12 @@ func (c *userResetPasswordCmd) run(ctx context.Context, cfg Config, out io.Write
 	})
 }
 
+func (c *userResetTotpCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
+	return c.about(ctx, cfg, out, "user reset-totp", func(ctx context.Context, s *auth.Service, a auth.Account) (told, string, error) {
+		return tell(a), "Took away the second factor of " + a.Username + ": its sessions have ended.", s.ResetTotp(ctx, a.ID)
+	})
+}
+
 func (c *inviteCreateCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	return operate(ctx, cfg, "invite create", func(ctx context.Context, s *auth.Service) error {
 		n := auth.NewInvite{Email: c.Email, ExpiresAt: s.Now().Add(c.Lasts), MaxUses: &c.MaxUses, Role: roleOf(c.Role)}
@@ -329,6 +337,7 @@ func withAccounts(ctx context.Context, cfg Config, f func(*auth.Service) error) 
 	people := user.New(user.Deps{Store: usersql.New(db), Cursors: page.NewSealer(ring.Derive("list cursors")), Log: zerolog.Nop()}, user.Config{})
 	return f(auth.New(auth.Deps{
 		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Outbox: store, Links: store,
 		Profiles: profiles{people}, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}, auth.Config{Env: auth.Env(cfg.Env), Issuer: cfg.Network.PublicURL}))
 }

@@ -14,7 +14,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/keys"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/s3"
 )
 
@@ -56,13 +58,18 @@ var decoders = map[string]decoder{
 	"redis":     textDecoder(checkRedis),
 	"mongo":     textDecoder(checkMongo),
 	"s3":        textDecoder(s3.CheckURL),
+	"smtp":      textDecoder(mail.CheckURL),
+	"sender":    textDecoder(mail.CheckAddress),
 	"brokers":   decodeBrokers,
 	"secret":    textDecoder(func(string) error { return nil }),
 	"prefix":    textDecoder(checkPrefix),
 	"folder":    textDecoder(checkDirectory),
 	"types":     decodeTypes,
+	"limits":    decodeLimits,
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
+	"providers": decodeProviders,
+	"returns":   decodeReturns,
 	"count":     decodeCount,
 	"bytes":     decodeBytes,
 	"duration":  decodeDuration,
@@ -169,6 +176,16 @@ func decodeOrigins(_ *kong.Value, raw string, target reflect.Value) error {
 	return nil
 }
 
+// decodeLimits adds to what is there: the flag may be given several times.
+func decodeLimits(_ *kong.Value, raw string, target reflect.Value) error {
+	settings := fields(raw)
+	if _, err := budgets().With(settings); err != nil {
+		return err
+	}
+	target.Set(reflect.AppendSlice(target, reflect.ValueOf(settings)))
+	return nil
+}
+
 func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 	var networks []netip.Prefix
 	for _, text := range fields(raw) {
@@ -182,6 +199,23 @@ func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 		networks = append(networks, network.Masked())
 	}
 	target.Set(reflect.ValueOf(networks))
+	return nil
+}
+
+func decodeProviders(_ *kong.Value, raw string, target reflect.Value) error {
+	list, err := authoidc.Parse(raw)
+	target.Set(reflect.ValueOf(list))
+	return err
+}
+
+func decodeReturns(_ *kong.Value, raw string, target reflect.Value) error {
+	list := fields(raw)
+	for _, to := range list {
+		if err := authoidc.CheckReturnURL(to); err != nil {
+			return fmt.Errorf("%q %w", to, err)
+		}
+	}
+	target.Set(reflect.ValueOf(list))
 	return nil
 }
 
@@ -263,6 +297,12 @@ func (c *Config) check(f *faults) {
 		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
 	}
 	c.checkBus(f)
+	if c.Mail.SMTPURL != "" && c.Mail.From == "" {
+		f.flag("mail-from", "--smtp-url needs an address that its mail is from, as chat@example.org")
+	}
+	if len(c.Accounts.Providers) > 0 && c.Network.PublicURL == "" {
+		f.flag("oidc-providers", "providers send browsers back to --public-url: give it too, as https://chat.example.org")
+	}
 	if c.Production() {
 		c.checkProduction(f)
 	}
@@ -318,6 +358,11 @@ func (c *Config) checkProduction(f *faults) {
 	if slices.Contains(c.Network.AllowedOrigins, "*") {
 		f.flag("allowed-origins", "* lets every site call the API; production names the sites")
 	}
+	for _, p := range c.Accounts.Providers {
+		if raw := p.InTheClear(); raw != "" {
+			f.flag("oidc-providers", "%q is reached at %s: http shows the secret and lets others answer; production uses https", p.Name, raw)
+		}
+	}
 	for _, network := range c.Network.TrustedProxies {
 		if network.Bits() == 0 {
 			f.flag("trusted-proxies", "%s lets every client forge its address; name the proxies", network)
@@ -325,6 +370,9 @@ func (c *Config) checkProduction(f *faults) {
 	}
 	if u, err := url.Parse(c.Network.PublicURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		f.flag("public-url", "http sends tokens in the clear; production is reached by https")
+	}
+	if c.Network.PublicURL == "" && (c.Mail.SMTPURL != "" || c.Mail.VerifyEmail != "off") {
+		f.flag("public-url", "links in mails begin with it; name how clients reach the server, as https://chat.example.org")
 	}
 	if c.Log.Level == "trace" || c.Log.Level == "debug" {
 		f.flag("log-level", "%s is for development; production begins at info", c.Log.Level)

@@ -1,23 +1,22 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authhttp"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/limit"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/webassets"
 	"chatd/internal/platform/wsgql"
@@ -34,11 +33,12 @@ type faces struct {
 type face struct {
 	cfg      Config
 	files    *chathttp.Face // nil without
+	signIns  *authoidc.Face
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
 	present  *user.PresenceService
-	limiter  limit.Limiter
+	limits   *limits
 	health   *httpx.Health
 	registry *prometheus.Registry
 	log      zerolog.Logger
@@ -52,7 +52,11 @@ func (f *face) handlers() faces {
 	var out faces
 	all := chi.NewRouter()
 	f.graphql(all)
+	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
+	links := authhttp.New(f.accounts, f.log)
+	all.Handle(auth.ResetPath, f.limited(links.Reset()))
+	all.Handle(auth.VerifyPath, f.limited(links.Verify()))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())
@@ -125,22 +129,9 @@ func onlySockets(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "Only WebSocket handshakes here, subprotocol "+wsgql.Protocol+".", http.StatusUpgradeRequired)
 }
 
-// requests bounds how often one user, or one network that has not signed in,
-// may ask, over HTTP and WebSocket together.
-func requests(limiter limit.Limiter) func(context.Context) (time.Duration, bool) {
-	rate := limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
-	return func(ctx context.Context) (time.Duration, bool) {
-		key := "requests.network/" + principal.ClientFrom(ctx).Network()
-		if p, ok := principal.From(ctx); ok {
-			key = "requests.user/" + p.User.String()
-		}
-		return limiter.Allow(ctx, key, rate)
-	}
-}
-
-// limited applies that to what comes over HTTP.
+// limited counts requests that come over HTTP.
 func (f *face) limited(next http.Handler) http.Handler {
-	allow := requests(f.limiter)
+	allow := f.limits.requests()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wait, ok := allow(r.Context()); !ok {
 			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
@@ -187,17 +178,18 @@ func (f *face) operations(r chi.Router, guarded bool) {
 }
 
 // newSockets makes the WebSocket face of the engine.
-func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, log zerolog.Logger, reg prometheus.Registerer) *wsgql.Server {
+func newSockets(cfg Config, e *gqlx.Engine, c *contexts, counted *limits, log zerolog.Logger, reg prometheus.Registerer) *wsgql.Server {
 	l := cfg.Limits
 	return wsgql.New(wsgql.Deps{
-		Engine: wsgql.GQL(e), Auth: c.auth, Limiter: limiter, Log: log, Metrics: reg,
+		Engine: wsgql.GQL(e), Auth: c.auth, Meter: counted.meter, Log: log, Metrics: reg,
 	}, wsgql.Config{
 		Server: "chatd", Version: buildVersion(), SchemaVersion: schemaVersion(e.SDL()),
 		Capabilities:   map[string]any{"resume": true, "renewConnection": true},
 		AllowedOrigins: cfg.Network.AllowedOrigins,
 		InitBytes:      int64(l.MaxInitFrame), MessageBytes: int64(l.MaxFrame),
 		UnsentBytes: l.MaxUnsent, Subscriptions: l.MaxSubscriptions, SocketsPerUser: l.MaxSocketsPerUser,
-		Unlimited: l.RateLimits == Off, Requests: requests(limiter),
+		Unlimited: l.RateLimits == Off, Requests: counted.requests(),
+		ConnectRate: counted.table.Budget(wsgql.ConnectBudget).Rate, MessageRate: counted.table.Budget("messages-socket").Rate,
 		Attend: func(p principal.Principal) wsgql.Attendance { return c.present.Attend(p.User) },
 	})
 }

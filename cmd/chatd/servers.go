@@ -19,10 +19,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/chat/chatmongo"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/s3"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/user/usersql"
 )
 
 // configCheckCmd is the command line of `chatd config check`.
@@ -48,6 +50,8 @@ func servers(cfg Config) []server {
 		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
 		{"redis-url", cfg.Data.RedisURL != "", askRedis},
 		{"kafka-brokers", cfg.several(), askKafka},
+		{"smtp-url", cfg.Mail.SMTPURL != "", askSMTP},
+		{"oidc-providers", len(cfg.Accounts.Providers) > 0, askProviders},
 		{"s3-url", cfg.Files.S3URL != "", askS3},
 		{"files-dir", cfg.Files.S3URL == "" && (cfg.several() || cfg.Files.Dir != ""), askFiles},
 	}
@@ -124,6 +128,9 @@ func askPostgres(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := db.CheckExtension(ctx, usersql.Extension); err != nil {
+		return "", err
+	}
 	what := map[sqldb.State]string{
 		sqldb.Absent: "tables will be made at the start", sqldb.Older: "will be migrated at the start", sqldb.Current: "is this version's",
 	}[is]
@@ -161,6 +168,12 @@ func askS3(ctx context.Context, cfg Config) (string, error) {
 		return "", err
 	}
 	return "S3 answers; objects can be listed, written, read and removed", bucket.Check(ctx)
+}
+
+// askProviders reads discovery documents. A start does not: a provider that is
+// away keeps nobody else out.
+func askProviders(ctx context.Context, cfg Config) (string, error) {
+	return cfg.Accounts.Providers.Check(ctx)
 }
 
 // askFiles looks at the directory of files, and changes nothing.
@@ -214,4 +227,13 @@ func healthcheck(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	_, err = fmt.Fprintln(out, said)
 	return err
+}
+
+// askSMTP signs in to the mail server and sends nothing.
+func askSMTP(ctx context.Context, cfg Config) (string, error) {
+	sender, err := mail.NewSMTP(mail.SMTPConfig{URL: cfg.Mail.SMTPURL.Reveal(), From: cfg.Mail.From})
+	if err != nil {
+		return "", err
+	}
+	return "reached", sender.Check(ctx)
 }

@@ -28,6 +28,10 @@ const (
 	ActReinstated     Action = "REINSTATED"
 	ActPasswordChange Action = "PASSWORD_CHANGED"
 	ActPasswordReset  Action = "PASSWORD_RESET"
+	ActPasswordLink   Action = "PASSWORD_RESET_BY_MAIL"
+	ActEmailVerified  Action = "EMAIL_VERIFIED"
+	ActEmailChanged   Action = "EMAIL_CHANGED"
+	ActUsernameMoved  Action = "USERNAME_CHANGED"
 	ActFactorOn       Action = "SECOND_FACTOR_ENABLED"
 	ActFactorOff      Action = "SECOND_FACTOR_DISABLED"
 	ActTokenCreated   Action = "TOKEN_CREATED" // the detail is its scopes
@@ -36,6 +40,10 @@ const (
 	ActInviteCreated  Action = "INVITE_CREATED"
 	ActInviteRevoked  Action = "INVITE_REVOKED"
 	ActInviteUsed     Action = "INVITE_USED"
+	// The detail of these, and of REGISTERED and SIGNED_IN by one, is the
+	// provider's name.
+	ActIdentityLinked   Action = "IDENTITY_LINKED"
+	ActIdentityUnlinked Action = "IDENTITY_UNLINKED"
 )
 
 // Act is an entry of the audit log: who did what, to whom, from where, when.

@@ -47,7 +47,7 @@ func (c FilesConfig) withDefaults() FilesConfig {
 
 // BeginUpload makes room for an upload of that many bytes; below zero: not
 // known yet, so that the largest file's are reserved. The name is cleaned.
-// ErrFileSize, ErrQuota or ErrUnsent when it is too much; of several that
+// ErrFileSize, ErrQuota or ErrUnsent when it is too much, ErrTooOften; of several that
 // begin at once where there is room for some, perhaps none gets it.
 func (s *Service) BeginUpload(ctx context.Context, user ids.User, name string, length int64) (File, error) {
 	if s.Blobs == nil {
@@ -56,6 +56,9 @@ func (s *Service) BeginUpload(ctx context.Context, user ids.User, name string, l
 	limits := s.cfg.Files
 	if length > limits.MaxSize {
 		return File{}, ErrFileSize
+	}
+	if err := s.count(s.cfg.Uploads, user); err != nil {
+		return File{}, err
 	}
 	if length < 0 {
 		length = limits.MaxSize

@@ -8,6 +8,7 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/limit"
 )
 
 // SendInput is what a member says.
@@ -24,12 +25,16 @@ type SendInput struct {
 
 // Send stores a message and returns it once it is durable. A retry with the
 // same ClientID and input returns the message as it is now; with another
-// input it is ErrKeyReused.
+// input it is ErrKeyReused. ErrTooOften when the sender's budget is used up:
+// then nothing was looked at.
 func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
 		return Message{}, err
 	}
-	ctx, cancel := s.inTime(ctx, in)
+	if err := s.count(s.cfg.Sends, in.Sender); err != nil {
+		return Message{}, err
+	}
+	ctx, latest, cancel := s.inTime(ctx, in)
 	defer cancel()
 	if err := s.checkAttachments(in.Attachments); err != nil {
 		return Message{}, err
@@ -60,6 +65,9 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		if !may(st.kind, st.role, maySend) {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrForbidden)
 		}
+		if !latest.IsZero() && time.Now().After(latest) {
+			return Message{}, fmt.Errorf("send to %s: reading took its time: %w", in.Conversation, errs.ErrUnavailable)
+		}
 		m, err := s.say(ctx, n, st, to)
 		if errors.Is(err, ErrMoved) {
 			s.forget(in.Conversation, in.Sender)
@@ -78,17 +86,28 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 }
 
 // sendTime is what a send has that reads the store before it writes: all of it
-// is to be answered as soon as a single call of a store that hangs.
+// is to be answered as soon as a single call of a store that hangs. Writing is
+// not begun when less than half of it is left.
 const sendTime = 5 * time.Second
 
 // inTime bounds a send that reads before it writes, since its sender is not
 // known or it is a reply. Every other one writes straight away, which the store
-// bounds.
-func (s *Service) inTime(ctx context.Context, in SendInput) (context.Context, context.CancelFunc) {
+// bounds: then there is no latest time at which writing is begun.
+func (s *Service) inTime(ctx context.Context, in SendInput) (_ context.Context, latest time.Time, _ context.CancelFunc) {
 	if in.ReplyTo.IsZero() && s.standing.Contains(standingKey{in.Conversation, in.Sender}) {
-		return ctx, func() {}
+		return ctx, latest, func() {}
 	}
-	return context.WithTimeout(ctx, sendTime)
+	latest = time.Now().Add(sendTime / 2)
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	return ctx, latest, cancel
+}
+
+// count takes one from a budget of a user.
+func (s *Service) count(b limit.Budget, user ids.User) error {
+	if wait, ok := s.Meter.Take(b, user.Array()); !ok {
+		return ErrTooOften.With(errs.RetryAfter(wait))
+	}
+	return nil
 }
 
 // say appends a message of somebody who stands in the conversation like this.

@@ -19,10 +19,16 @@ var (
 	tokensSDL string
 	//go:embed admin.graphql
 	adminSDL string
+	//go:embed identities.graphql
+	identitiesSDL string
+	//go:embed email.graphql
+	emailSDL string
 )
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL }
+func SDL() string {
+	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + emailSDL
+}
 
 // Users loads the nodes of people.
 type Users interface {

@@ -27,7 +27,11 @@ var (
 	_ auth.Changes   = (*Store)(nil)
 	_ auth.Factors   = (*Store)(nil)
 	_ auth.Tokens    = (*Store)(nil)
-	_ relay.Log      = (*Store)(nil)
+
+	_ auth.Identities = (*Store)(nil)
+	_ auth.Outbox     = (*Store)(nil)
+	_ auth.Links      = (*Store)(nil)
+	_ relay.Log       = (*Store)(nil)
 )
 
 // New makes a Store of an open database.

@@ -16,6 +16,7 @@ import (
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
 )
@@ -214,5 +215,9 @@ func (f *Face) told(ctx context.Context, err error) error {
 	case errors.Is(err, chat.ErrQuota), errors.Is(err, chat.ErrUnsent), errors.Is(err, chat.ErrNoUploads):
 		status = http.StatusForbidden // 412 is tus's own word for another version
 	}
-	return handler.NewError(e.Kind().GraphQL(), e.Public(), status)
+	fault := handler.NewError(e.Kind().GraphQL(), e.Public(), status)
+	if wait := e.RetryAfter(); wait > 0 {
+		fault.HTTPResponse.Header["Retry-After"] = httpx.RetryAfter(wait)
+	}
+	return fault
 }

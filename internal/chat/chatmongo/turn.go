@@ -52,8 +52,7 @@ var errWaited = fmt.Errorf("chatmongo: waited for too long: %w", errs.ErrUnavail
 func (s *Store) do(ctx context.Context, j *job) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	end, _ := ctx.Deadline() // the caller's own, when that is earlier
-	j.done, j.since = make(chan struct{}), end.Add(-s.cfg.Timeout)
+	j.done, j.since = make(chan struct{}), s.since(ctx)
 	select {
 	case s.queue <- j:
 	case <-ctx.Done():
@@ -74,6 +73,18 @@ func (s *Store) do(ctx context.Context, j *job) error {
 			return j.err
 		}
 	}
+}
+
+// since is when the time of a job began whose caller has ctx: now, or earlier
+// when he has done other things in the same time and has most of it left. Who
+// has less from the start stops waiting by himself, and shortens nobody's time.
+func (s *Store) since(ctx context.Context) time.Time {
+	now := time.Now()
+	end, _ := ctx.Deadline()
+	if began := end.Add(-s.cfg.Timeout); began.Before(now) && now.Sub(began) <= s.cfg.Timeout/2 {
+		return began
+	}
+	return now
 }
 
 // gaveUp is the error of what was not begun when ctx ended.

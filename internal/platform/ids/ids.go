@@ -21,6 +21,8 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	mailTag         struct{}
+	identityTag     struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -34,6 +36,8 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (mailTag) prefix() string         { return "eml_" }
+func (identityTag) prefix() string     { return "idn_" }
 
 // The identifiers, one type each.
 type (
@@ -59,6 +63,10 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Mail names a mail that was promised.
+	Mail = ID[mailTag]
+	// Identity names what an account is known by at another provider.
+	Identity = ID[identityTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.
@@ -77,6 +85,9 @@ func FromBytes[I ~struct{ b [16]byte }](p []byte) (I, error) {
 
 // Bytes returns the 16 bytes in a slice of its own.
 func (id ID[T]) Bytes() []byte { return append([]byte(nil), id.b[:]...) }
+
+// Array returns the 16 bytes.
+func (id ID[T]) Array() [16]byte { return id.b }
 
 // IsZero says whether id names nothing.
 func (id ID[T]) IsZero() bool { return id.b == [16]byte{} }

@@ -127,3 +127,6 @@ func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](
 // ParsePersonalToken reads the opaque form of a personal token's id, not its
 // text; false for anything else.
 func ParsePersonalToken(s string) (PersonalToken, bool) { return parse[personalTag](s) }
+
+// ParseIdentity reads the opaque form of an identity; false for anything else.
+func ParseIdentity(s string) (Identity, bool) { return parse[identityTag](s) }

@@ -1,10 +1,8 @@
 package usertest
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -93,24 +91,6 @@ func (f *Fake) ByUsername(_ context.Context, username string) (user.Profile, err
 	return user.Profile{}, user.ErrNoUser
 }
 
-// Search implements user.Store.
-func (f *Fake) Search(_ context.Context, q user.Query) ([]user.Profile, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var found []user.Profile
-	for _, p := range f.profiles {
-		terms := user.Terms(p.Username, p.DisplayName)
-		matches := func(word string) bool {
-			return slices.ContainsFunc(terms, func(t string) bool { return strings.HasPrefix(t, word) })
-		}
-		if p.Username > q.After && !slices.ContainsFunc(q.Words, func(w string) bool { return !matches(w) }) {
-			found = append(found, p)
-		}
-	}
-	slices.SortFunc(found, func(a, b user.Profile) int { return cmp.Compare(a.Username, b.Username) })
-	return found[:min(len(found), q.Limit)], nil
-}
-
 // Update implements user.Store.
 func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile) error) (user.Profile, error) {
 	f.mu.Lock()
@@ -121,6 +101,11 @@ func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile)
 	}
 	if err := change(&p); err != nil {
 		return user.Profile{}, err
+	}
+	for _, other := range f.profiles {
+		if other.ID != id && other.Username == p.Username {
+			return user.Profile{}, user.ErrUsernameTaken
+		}
 	}
 	f.profiles[id] = p
 	f.add(user.Updated(p))
