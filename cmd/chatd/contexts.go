@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -15,13 +16,13 @@ import (
 	"chatd/internal/auth/authoidc"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
-	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/mail"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
@@ -39,7 +40,7 @@ type contexts struct {
 	chat    *chat.Service
 	viewers *feed.Viewers
 	cursors *page.Sealer
-	links   *chathttp.Links
+	links   *links.Signer
 	signIns *authoidc.Face
 }
 
@@ -54,7 +55,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
-		Company: company{c},
+		Company: company{c}, Wardrobe: wardrobe{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
@@ -73,6 +74,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 		Discretion: c.user,
 		Walls:      c.user,
 		Blobs:      s.blobs(),
+		Faces:      c.user,
 	}, chat.Config{
 		Files: filesLimits(cfg), Codes: l.table.Budget("invite-codes").Rate,
 		Sends: l.table.Budget("sends"), Uploads: l.table.Budget("uploads"),
@@ -80,7 +82,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	c.signIns = authoidc.New(authoidc.Deps{SignIns: c.auth, Ring: s.ring, Log: log}, authoidc.Config{
 		PublicURL: cfg.Network.PublicURL, Providers: cfg.Accounts.Providers, ReturnURLs: cfg.Accounts.ReturnURLs,
 	})
-	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
+	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
@@ -102,6 +104,17 @@ type company struct{ c *contexts }
 
 func (y company) Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error) {
 	return y.c.chat.Together(ctx, user, of)
+}
+
+// wardrobe is user's view of chat's files.
+type wardrobe struct{ c *contexts }
+
+func (w wardrobe) Wear(ctx context.Context, u ids.User, id ids.Attachment) error {
+	err := w.c.chat.WearAvatar(ctx, u, id)
+	if errors.Is(err, chat.ErrNoFile) {
+		return user.ErrBadAvatar
+	}
+	return err
 }
 
 // profiles is auth's view of user: registering makes a profile at once.
@@ -158,6 +171,7 @@ func (l *limits) signIn() auth.Rates {
 	rate := func(name string) limit.Rate { return l.table.Budget(name).Rate }
 	return auth.Rates{
 		Account: rate("login-account"), Network: rate("login-network"), Known: rate("login-known"),
+		Provider: rate("provider-network"),
 		Register: rate("register-network"), EmailTaken: rate("email-taken"),
 		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"), MailAddress: rate("mail-address"), MailNetwork: rate("mail-network"),
 	}

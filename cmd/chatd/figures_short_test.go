@@ -43,6 +43,8 @@ const (
 
 	signIns = 60 // at once
 
+	halfMadeRounds = 3
+
 	contentionTime = 3 * time.Second
 
 	removals = 6

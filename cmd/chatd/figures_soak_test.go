@@ -39,6 +39,8 @@ const (
 
 	signIns = 300 // at once
 
+	halfMadeRounds = 100
+
 	contentionTime = 5 * time.Minute
 
 	removals = 200

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"chatd/internal/platform/bus/kafkabus/kafkabustest"
+	"chatd/internal/platform/limit"
 	"chatd/internal/platform/redisdb/redisdbtest"
 )
 
@@ -239,5 +241,26 @@ func TestSendsAreCountedOverAllNodesTogether(t *testing.T) {
 	say = strings.Replace(say, room, open, 1)
 	if n := once(t, 40, func(int) reply { return there.ask(t, bob.token, say, nil) }); n != 32 {
 		t.Errorf("without Redis %d of 32 were sent", n)
+	}
+}
+
+// A budget that auth has is a row of the table, and what is set by its name is
+// what auth counts by.
+func TestEveryBudgetOfSignInIsInTheTable(t *testing.T) {
+	t.Parallel()
+	var settings []string
+	for i, r := range budgets() {
+		settings = append(settings, fmt.Sprintf("%s=%d/1s", r.Name, i+1))
+	}
+	cfg := LimitsConfig{Rates: settings}
+	rates := reflect.ValueOf((&limits{table: cfg.table()}).signIn())
+	seen := map[int]bool{}
+	for i := range rates.NumField() {
+		name := rates.Type().Field(i).Name
+		r, ok := reflect.TypeAssert[limit.Rate](rates.Field(i))
+		if !ok || r.Burst == 0 || r.Per != time.Second || seen[r.Burst] {
+			t.Errorf("Rates.%s is %v: give it a row of its own in budgets, and a line in signIn", name, r)
+		}
+		seen[r.Burst] = true
 	}
 }

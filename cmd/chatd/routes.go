@@ -85,7 +85,7 @@ func newFiles(cfg Config, s *stores, c *contexts, log zerolog.Logger) (*chathttp
 		return nil, nil //nolint:nilnil // There is none.
 	}
 	return chathttp.New(chathttp.Deps{
-		Chat: c.chat, Blobs: s.files, Links: c.links, Log: log, Denied: httpx.TokenError,
+		Chat: c.chat, Blobs: s.files, Links: c.links, Stands: c.auth.Stands, Log: log, Denied: httpx.TokenError,
 	}, chathttp.Config{MaxSize: int64(cfg.Files.MaxFile)})
 }
 

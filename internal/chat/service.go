@@ -39,6 +39,8 @@ type Deps struct {
 	Walls Walls
 	// Blobs has the bytes of files; nil where nobody uploads any.
 	Blobs Blobs
+	// Faces knows whose picture a file is; nil where nobody has one.
+	Faces Faces
 }
 
 // Config tunes a Service; zero values are the defaults.

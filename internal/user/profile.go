@@ -33,7 +33,8 @@ type Profile struct {
 	Locale      string // BCP 47
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-	Bot         bool // a program, for ever
+	Bot         bool           // a program, for ever
+	Avatar      ids.Attachment // the file of the picture; zero: none
 }
 
 // Status is what somebody is about at the moment.

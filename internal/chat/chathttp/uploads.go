@@ -69,7 +69,7 @@ func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
 			f.fail(w, r, chat.ErrFileSize)
 			return
 		}
-		done, ok := f.parts.begin(who, f.cfg.AtOnce)
+		done, ok := f.parts.begin(who.User, f.cfg.AtOnce)
 		if !ok {
 			f.fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(time.Second)))
 			return
@@ -177,7 +177,7 @@ func (f *Face) begin(hook handler.HookEvent) (handler.HTTPResponse, handler.File
 	if hook.Upload.SizeIsDeferred {
 		length = -1
 	}
-	file, err := f.deps.Chat.BeginUpload(hook.Context, who, name, length)
+	file, err := f.deps.Chat.BeginUpload(hook.Context, who.User, name, length)
 	if err != nil {
 		return none, handler.FileInfoChanges{}, f.told(hook.Context, err)
 	}

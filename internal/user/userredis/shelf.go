@@ -55,19 +55,20 @@ func version(k user.Kept) string {
 
 // kept is a profile as it is written. The version of its form is in the key.
 type kept struct {
-	Username    string    `json:"u"`
-	DisplayName string    `json:"d"`
-	Bio         string    `json:"b,omitempty"`
-	StatusText  string    `json:"st,omitempty"`
-	StatusEmoji string    `json:"se,omitempty"`
-	StatusEnds  time.Time `json:"sx,omitzero"`
-	TimeZone    string    `json:"tz,omitempty"`
-	Locale      string    `json:"l,omitempty"`
-	CreatedAt   time.Time `json:"c"`
-	Bot         bool      `json:"bt,omitempty"`
+	Username    string         `json:"u"`
+	DisplayName string         `json:"d"`
+	Bio         string         `json:"b,omitempty"`
+	StatusText  string         `json:"st,omitempty"`
+	StatusEmoji string         `json:"se,omitempty"`
+	StatusEnds  time.Time      `json:"sx,omitzero"`
+	TimeZone    string         `json:"tz,omitempty"`
+	Locale      string         `json:"l,omitempty"`
+	CreatedAt   time.Time      `json:"c"`
+	Bot         bool           `json:"bt,omitempty"`
+	Avatar      ids.Attachment `json:"a,omitzero"`
 }
 
-func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/2/" + id.String()) }
+func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/3/" + id.String()) }
 
 // Take implements user.Shelf: one MGET.
 func (s *Shelf) Take(ctx context.Context, of []ids.User) []user.Kept {
@@ -110,7 +111,7 @@ func read(text []byte) (k user.Kept, ok bool) {
 		Username: v.Username, DisplayName: v.DisplayName, Bio: v.Bio,
 		Status:   user.Status{Text: v.StatusText, Emoji: v.StatusEmoji, ExpiresAt: v.StatusEnds},
 		TimeZone: v.TimeZone, Locale: v.Locale, CreatedAt: v.CreatedAt, UpdatedAt: time.UnixMicro(updated).UTC(),
-		Bot: v.Bot,
+		Bot: v.Bot, Avatar: v.Avatar,
 	}
 	return k, true
 }
@@ -126,7 +127,7 @@ func (s *Shelf) Put(ctx context.Context, profiles []user.Kept) {
 		text, err := json.Marshal(kept{
 			Username: k.Username, DisplayName: k.DisplayName, Bio: k.Bio,
 			StatusText: k.Status.Text, StatusEmoji: k.Status.Emoji, StatusEnds: k.Status.ExpiresAt,
-			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot,
+			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot, Avatar: k.Avatar,
 		})
 		if err != nil {
 			panic(err) // texts and times

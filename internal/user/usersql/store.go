@@ -35,14 +35,14 @@ func New(db *sqldb.DB) *Store {
 func (s *Store) OnCommit(fn func()) { s.onCommit = fn }
 
 const columns = `p.id, p.username, p.display_name, p.bio, p.status_text, p.status_emoji,
-	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot`
+	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot, p.avatar`
 
 func scan(row sqldb.Row) (user.Profile, error) {
 	var p user.Profile
 	var created, updated, bot int64
 	var expires sql.NullInt64
 	err := row.Scan(&p.ID, &p.Username, &p.DisplayName, &p.Bio, &p.Status.Text, &p.Status.Emoji,
-		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot)
+		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot, &p.Avatar)
 	p.Bot = bot != 0
 	p.CreatedAt, p.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
 	if expires.Valid {
@@ -220,8 +220,8 @@ func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p 
 		}
 	}
 	_, err := tx.Exec(ctx, `UPDATE user_profiles SET display_name = $2, bio = $3, status_text = $4,
-		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9 WHERE id = $1`,
-		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro())
+		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9, avatar = $10 WHERE id = $1`,
+		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro(), p.Avatar)
 	if err != nil {
 		return fmt.Errorf("update the profile: %w", err)
 	}

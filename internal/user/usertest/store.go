@@ -173,7 +173,7 @@ func updates(t *testing.T, s user.Store) {
 	want := user.Profile{
 		ID: p.ID, Username: "ada", DisplayName: "Ada L.", Bio: "one\ntwo", TimeZone: "Europe/London", Locale: "en-GB",
 		Status:    user.Status{Text: "computing", Emoji: "🧮", ExpiresAt: Born.Add(time.Hour)},
-		CreatedAt: Born, UpdatedAt: Born.Add(time.Minute),
+		CreatedAt: Born, UpdatedAt: Born.Add(time.Minute), Avatar: ids.New[ids.Attachment](),
 	}
 	got, err := s.Update(t.Context(), p.ID, func(p *user.Profile) error { *p = want; return nil })
 	if err != nil || got != want {
@@ -189,7 +189,7 @@ func updates(t *testing.T, s user.Store) {
 	if !sameEvent(events[0], user.At(last, user.Updated(want))) {
 		t.Errorf("logged %+v", events[0])
 	}
-	want.Status, want.Bio = user.Status{}, ""
+	want.Status, want.Bio, want.Avatar = user.Status{}, "", ids.Attachment{}
 	if got, err = s.Update(t.Context(), p.ID, func(p *user.Profile) error { *p = want; return nil }); err != nil || got != want {
 		t.Errorf("cleared to %+v, %v", got, err)
 	}
