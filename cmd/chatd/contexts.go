@@ -171,7 +171,8 @@ func (l *limits) signIn() auth.Rates {
 	rate := func(name string) limit.Rate { return l.table.Budget(name).Rate }
 	return auth.Rates{
 		Account: rate("login-account"), Network: rate("login-network"), Known: rate("login-known"),
-		Provider: rate("provider-network"), Register: rate("register-network"), EmailTaken: rate("email-taken"),
+		Provider: rate("provider-network"),
+		Register: rate("register-network"), EmailTaken: rate("email-taken"),
 		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"), MailAddress: rate("mail-address"), MailNetwork: rate("mail-network"),
 	}
 }
