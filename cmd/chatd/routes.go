@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authhttp"
 	"chatd/internal/auth/authoidc"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
@@ -53,6 +54,9 @@ func (f *face) handlers() faces {
 	f.graphql(all)
 	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
+	links := authhttp.New(f.accounts, f.log)
+	all.Handle(auth.ResetPath, f.limited(links.Reset()))
+	all.Handle(auth.VerifyPath, f.limited(links.Verify()))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())

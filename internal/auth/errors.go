@@ -33,6 +33,9 @@ var (
 	ErrNoInvite     = errs.New(errs.NotFound, "auth.no_invite", "No such invitation.")
 	ErrNoAct        = errs.New(errs.NotFound, "auth.no_act", "No such entry.")
 
+	ErrBadLink     = errs.New(errs.BadInput, "auth.bad_link", "The link is not valid, or no longer. Ask for another.", errs.Field("token"))
+	ErrVerifyFirst = errs.New(errs.Precondition, "auth.verify_first", "A mail is on its way to this address. Open the link in it, then sign in.", errs.Reason("EMAIL_VERIFICATION_REQUIRED"))
+	ErrNoMail      = errs.New(errs.NotFound, "auth.no_mail", "No such mail.")
 	ErrNoSession   = errs.New(errs.NotFound, "auth.no_session", "No such session.")
 	ErrNoAccount   = errs.New(errs.NotFound, "auth.no_account", "No such account.")
 	ErrTooMany     = errs.New(errs.RateLimited, "auth.too_many_tries", "Too many tries. Try again later.")

@@ -55,6 +55,11 @@ func ReinstatedChange(a Act) Change {
 	return change(authv1.AccountReinstatedName, a.Target, a.At, authv1.AccountReinstated{UserID: a.Target, ActorID: a.Actor, At: a.At})
 }
 
+// UsernameChange is the log entry of another username, without a position.
+func UsernameChange(a Act, was, is string) Change {
+	return change(authv1.UsernameChangedName, a.Target, a.At, authv1.UsernameChanged{UserID: a.Target, Username: is, Was: was, At: a.At})
+}
+
 func change(name string, user ids.User, at time.Time, event any) Change {
 	payload, err := json.Marshal(event)
 	if err != nil {

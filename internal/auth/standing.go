@@ -28,7 +28,7 @@ type Standings interface {
 	Reinstate(ctx context.Context, a Act) (Account, error)
 	// SetPassword puts a password in the place of that of a.Target, whatever
 	// it was, and ends the sessions with the event SessionEnded; it returns
-	// them.
+	// them. Links end as by ChangePassword.
 	SetPassword(ctx context.Context, hash string, a Act) ([]ids.Session, error)
 	// AccountPage returns accounts by rising username, those after one (empty:
 	// all), at most limit.

@@ -22,6 +22,9 @@ type Rates struct {
 	// signed in from within 30 days; it stands for the other two, so that no
 	// stranger can use it up: 30, one more each 10 s.
 	Known limit.Rate
+	// Provider is for steps of sign-ins by other providers from one network, of
+	// which each has three: 200, one more each second.
+	Provider limit.Rate
 	// Register is for accounts made from one network: 500, one more each 2 s.
 	Register limit.Rate
 	// EmailTaken is how often one network may learn that an address has an
@@ -37,6 +40,11 @@ type Rates struct {
 	// Password is for passwords that a signed-in user is asked for again: 5,
 	// one more each 30 s.
 	Password limit.Rate
+	// MailAddress is for mails that strangers can have sent to one address,
+	// also one that nobody has: 3 an hour.
+	MailAddress limit.Rate
+	// MailNetwork is for those that are asked for from one network: 10 an hour.
+	MailNetwork limit.Rate
 }
 
 // DefaultRates are the budgets when nothing is said.
@@ -46,11 +54,14 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Account, limit.Rate{Burst: 10, Per: 30 * time.Second})
 	def(&r.Network, limit.Rate{Burst: 100, Per: 2 * time.Second})
 	def(&r.Known, limit.Rate{Burst: 30, Per: 10 * time.Second})
+	def(&r.Provider, limit.Rate{Burst: 200, Per: time.Second})
 	def(&r.Register, limit.Rate{Burst: 500, Per: 2 * time.Second})
 	def(&r.EmailTaken, limit.Rate{Burst: 3, Per: 20 * time.Minute})
 	def(&r.Totp, limit.Rate{Burst: 5, Per: 30 * time.Second})
 	def(&r.TotpDay, limit.Rate{Burst: 50, Per: 30 * time.Minute})
 	def(&r.Password, limit.Rate{Burst: 5, Per: 30 * time.Second})
+	def(&r.MailAddress, limit.Rate{Burst: 3, Per: 20 * time.Minute})
+	def(&r.MailNetwork, limit.Rate{Burst: 10, Per: 6 * time.Minute})
 	return r
 }
 

@@ -107,3 +107,9 @@ func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv
 		User: e.UserID, Username: e.Username, DisplayName: e.DisplayName, CreatedAt: e.At, Bot: e.Role == principal.Bot,
 	})
 }
+
+// usernameChanged repairs a profile that was not renamed, for the same reason;
+// one that has another name since is left alone.
+func (s *Service) usernameChanged(ctx context.Context, _ bus.Envelope, e authv1.UsernameChanged) error {
+	return s.rename(ctx, e.UserID, func(now string) bool { return now == e.Was }, e.Username)
+}

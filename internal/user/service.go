@@ -87,7 +87,10 @@ func New(deps Deps, cfg Config) *Service {
 		news: make(chan struct{}, 1),
 	}
 	s.fresh.Store(int64(-2 * staleAfter)) // not yet
-	s.handle = bus.On(authv1.AccountRegisteredName, s.accountRegistered)
+	s.handle = bus.Each(
+		bus.On(authv1.AccountRegisteredName, s.accountRegistered),
+		bus.On(authv1.UsernameChangedName, s.usernameChanged),
+	)
 	return s
 }
 

@@ -21,10 +21,14 @@ var (
 	adminSDL string
 	//go:embed identities.graphql
 	identitiesSDL string
+	//go:embed email.graphql
+	emailSDL string
 )
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL }
+func SDL() string {
+	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + emailSDL
+}
 
 // Users loads the nodes of people.
 type Users interface {

@@ -29,7 +29,7 @@ func TestAnIdentityMakesAnAccountAndSignsInToItAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, r.logged())
 	}
-	if a := in.Account; a.Username != "ada" || a.Email != "ada@example.org" || a.Role != principal.Admin {
+	if a := in.Account; a.Username != "ada" || a.Email != "ada@example.org" || !a.EmailVerified || a.Role != principal.Admin {
 		t.Errorf("%+v", a) // the first account of an empty server in dev
 	}
 	if p := r.Profiles.Of(in.Account.ID); p.DisplayName != "Ada Lovelace" || p.Username != "ada" {
@@ -330,12 +330,31 @@ func (r *rig) link(t *testing.T, in auth.SignIn, user string) auth.Identity {
 	return i
 }
 
+func TestLinkingProvesTheAddressThatTheProviderHasVerified(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	r := setup(t, providers)
+	in := r.Register(t)
+	for i, c := range []struct {
+		email    string
+		verified bool
+		want     bool
+	}{{in.Account.Email, false, false}, {"other@example.org", true, false}, {strings.ToUpper(in.Account.Email), true, true}} {
+		n := strconv.Itoa(i)
+		op.Add(oidctest.User{Subject: n, Username: "u" + n, Email: c.email, Verified: c.verified})
+		r.link(t, in, "u"+n)
+		if a, err := r.Account(t.Context(), r.Caller(t, in), in.Account.ID); err != nil || a.EmailVerified != c.want {
+			t.Errorf("%+v: %+v %v", c, a, err)
+		}
+	}
+}
+
 func TestAnIdentityIsLinkedByWhoIsSignedInAndConfirms(t *testing.T) {
 	t.Parallel()
 	op, providers := real(t)
 	op.Add(ada)
 	r := setup(t, providers)
-	in, other := r.Register(t), r.House.Register(t)
+	in, other := r.Register(t), r.Register(t)
 	caller := r.Caller(t, in)
 	for what, c := range map[string]struct {
 		in   auth.LinkInput

@@ -29,6 +29,8 @@ var (
 	_ auth.Tokens    = (*Store)(nil)
 
 	_ auth.Identities = (*Store)(nil)
+	_ auth.Outbox     = (*Store)(nil)
+	_ auth.Links      = (*Store)(nil)
 	_ relay.Log       = (*Store)(nil)
 )
 

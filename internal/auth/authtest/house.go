@@ -31,6 +31,8 @@ type Store interface {
 	auth.Changes
 	auth.Factors
 	auth.Tokens
+	auth.Outbox
+	auth.Links
 	auth.Identities
 }
 
@@ -77,6 +79,19 @@ func (p *Profiles) Create(_ context.Context, n auth.NewProfile) error {
 	return nil
 }
 
+// Rename remembers another username.
+func (p *Profiles) Rename(_ context.Context, id ids.User, username string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Err != nil {
+		return p.Err
+	}
+	n := p.made[id]
+	n.Username = username
+	p.made[id] = n
+	return nil
+}
+
 // Of returns a profile; the zero one when there is none.
 func (p *Profiles) Of(id ids.User) auth.NewProfile {
 	p.mu.Lock()
@@ -90,6 +105,7 @@ type House struct {
 	Store    Store
 	Clock    *Clock
 	Profiles *Profiles
+	Mail     *Postman
 
 	mu    sync.Mutex
 	ended []ids.Session
@@ -109,9 +125,10 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
+	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}, Mail: &Postman{}}
 	deps := auth.Deps{
 		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Identities: store,
+		Outbox: store, Links: store, Mail: h.Mail,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

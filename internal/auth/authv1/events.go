@@ -21,6 +21,8 @@ const (
 	AccountReinstatedName = "auth.account_reinstated.v1"
 
 	SecondFactorChangedName = "auth.second_factor_changed.v1"
+
+	UsernameChangedName = "auth.username_changed.v1"
 )
 
 // AccountRegistered says that there is a new account.
@@ -85,4 +87,12 @@ type AccountReinstated struct {
 	UserID  ids.User  `json:"userId"`
 	ActorID ids.User  `json:"actorId,omitzero"`
 	At      time.Time `json:"at"`
+}
+
+// UsernameChanged says that an account has another username.
+type UsernameChanged struct {
+	UserID   ids.User  `json:"userId"`
+	Username string    `json:"username"`
+	Was      string    `json:"was"`
+	At       time.Time `json:"at"`
 }

@@ -21,6 +21,7 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	mailTag         struct{}
 	identityTag     struct{}
 )
 
@@ -35,6 +36,7 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (mailTag) prefix() string         { return "eml_" }
 func (identityTag) prefix() string     { return "idn_" }
 
 // The identifiers, one type each.
@@ -61,6 +63,8 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Mail names a mail that was promised.
+	Mail = ID[mailTag]
 	// Identity names what an account is known by at another provider.
 	Identity = ID[identityTag]
 )
