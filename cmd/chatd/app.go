@@ -215,6 +215,7 @@ func (a *app) run(ctx context.Context) error {
 		)
 	}
 	g.Add(a.relays...)
+	g.Add(eraser(a.stores, a.contexts.auth, a.log))
 	if a.stores.files != nil {
 		g.Add(sweeper(a.stores, a.contexts.chat, a.log))
 	}

@@ -48,7 +48,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth,
+		Factors: s.auth, Tokens: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c}},
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
@@ -90,6 +90,51 @@ type profiles struct{ users *user.Service }
 
 func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 	return p.users.Create(ctx, user.NewProfile(n))
+}
+
+// Erase leaves of a profile that there was one.
+func (p profiles) Erase(ctx context.Context, of ids.User) error { return p.users.Erase(ctx, of) }
+
+// messages is auth's view of chat, which is made after it.
+type messages struct{ c *contexts }
+
+// Erase takes away what somebody has left in conversations.
+func (m messages) Erase(ctx context.Context, of ids.User) error { return m.c.chat.Erase(ctx, of) }
+
+// erasesLock is held by the node that erases what deleted accounts have left.
+const erasesLock = "chatd erasures"
+
+// eraser erases what deleted accounts have left, on one node at a time. What
+// was begun goes on at the next start, or on another node.
+func eraser(s *stores, a *auth.Service, log zerolog.Logger) lifecycle.Part {
+	return lifecycle.Part{Name: "erasures", Run: until(func(ctx context.Context) error {
+		tick := time.NewTicker(3 * time.Second)
+		defer tick.Stop()
+		for {
+			if err := alone(ctx, s, erasesLock, a.EraseAll); err != nil && ctx.Err() == nil {
+				log.Warn().Err(err).Msg("what deleted accounts have left is not all erased; it is tried again")
+			}
+			select {
+			case <-tick.C:
+			case <-a.Deletes():
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})}
+}
+
+// alone does what one node at a time is to do; nothing while another is at it.
+func alone(ctx context.Context, s *stores, name string, do func(context.Context) error) error {
+	if s.db.Engine() == sqldb.SQLite {
+		return do(ctx)
+	}
+	lock, ok, err := s.db.TryLock(ctx, name)
+	if err != nil || !ok {
+		return err
+	}
+	defer lock.Release()
+	return do(ctx)
 }
 
 // newLimiter counts for all nodes, in this process, or not at all.
@@ -146,22 +191,11 @@ const filesLock = "chatd files"
 
 // sweeper removes files that nobody needs, on one node at a time.
 func sweeper(s *stores, c *chat.Service, log zerolog.Logger) lifecycle.Part {
-	sweep := func(ctx context.Context) error {
-		if s.db.Engine() == sqldb.SQLite {
-			return c.Sweep(ctx)
-		}
-		lock, ok, err := s.db.TryLock(ctx, filesLock)
-		if err != nil || !ok {
-			return err
-		}
-		defer lock.Release()
-		return c.Sweep(ctx)
-	}
 	return lifecycle.Part{Name: "files", Run: until(func(ctx context.Context) error {
 		tick := time.NewTicker(c.SweepEvery())
 		defer tick.Stop()
 		for {
-			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+			if err := alone(ctx, s, filesLock, c.Sweep); err != nil && ctx.Err() == nil {
 				log.Warn().Err(err).Msg("files that nobody needs stay until the next sweep")
 			}
 			select {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"chatd/internal/auth/authv1"
@@ -53,6 +54,22 @@ func SuspendedChange(a Act) Change {
 // ReinstatedChange is the log entry of its end, without a position.
 func ReinstatedChange(a Act) Change {
 	return change(authv1.AccountReinstatedName, a.Target, a.At, authv1.AccountReinstated{UserID: a.Target, ActorID: a.Actor, At: a.At})
+}
+
+// DeletedChange is the log entry of a deletion, without a position.
+func DeletedChange(a Act) Change {
+	return change(authv1.AccountDeletedName, a.Target, a.At, authv1.AccountDeleted{UserID: a.Target, ActorID: a.Actor, At: a.At})
+}
+
+// Nameless is the entry of a new account once that is deleted: it says what it
+// said, but for the names.
+func Nameless(payload []byte) ([]byte, error) {
+	var e authv1.AccountRegistered
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return nil, fmt.Errorf("read an account's beginning: %w", err)
+	}
+	e.Username, e.DisplayName = GoneName(e.UserID), ""
+	return json.Marshal(e)
 }
 
 func change(name string, user ids.User, at time.Time, event any) Change {

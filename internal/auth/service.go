@@ -49,10 +49,12 @@ type Deps struct {
 	Changes   Changes
 	Factors   Factors
 	Tokens    Tokens
+	Deletions Deletions
 	Profiles  Profiles
 	Ring      *keys.Ring
 	Limiter   limit.Checker
 	Log       zerolog.Logger
+	Erasers   []Eraser // those who have something of users, the profile first
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -126,6 +128,9 @@ type Service struct {
 	revoked  revocations
 	uses     uses
 	failures chan Act // sign-ins that failed and are not stored yet
+	erase    chan struct{}
+
+	erasedOnce map[ids.User]bool // belongs to EraseAll
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -145,6 +150,7 @@ func New(deps Deps, cfg Config) *Service {
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
+		erase:    make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
 		signers: &signers{
 			store: deps.Keys, ring: deps.Ring, every: cfg.KeyEvery, keep: cfg.AccessTTL + clockSkew,
 		},

@@ -31,7 +31,7 @@ type Standings interface {
 	// them.
 	SetPassword(ctx context.Context, hash string, a Act) ([]ids.Session, error)
 	// AccountPage returns accounts by rising username, those after one (empty:
-	// all), at most limit.
+	// all), at most limit; none that is deleted.
 	AccountPage(ctx context.Context, after string, limit int) ([]Account, error)
 }
 

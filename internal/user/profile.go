@@ -34,6 +34,10 @@ type Profile struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	Bot         bool // a program, for ever
+
+	// DeletedAt is when the account was deleted: of the profile nothing else is
+	// left than what Gone says. Zero: it was not.
+	DeletedAt time.Time
 }
 
 // Status is what somebody is about at the moment.

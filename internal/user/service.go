@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,7 +86,10 @@ func New(deps Deps, cfg Config) *Service {
 		news: make(chan struct{}, 1),
 	}
 	s.fresh.Store(int64(-2 * staleAfter)) // not yet
-	s.handle = bus.On(authv1.AccountRegisteredName, s.accountRegistered)
+	registered, deleted := bus.On(authv1.AccountRegisteredName, s.accountRegistered), bus.On(authv1.AccountDeletedName, s.accountDeleted)
+	s.handle = func(ctx context.Context, e bus.Envelope) error {
+		return errors.Join(registered(ctx, e), deleted(ctx, e))
+	}
 	return s
 }
 
@@ -154,15 +158,18 @@ func (s *Service) Users(ctx context.Context, of []ids.User) (map[ids.User]Profil
 	return found, nil
 }
 
-// Known returns those of the users that exist, each once, in any order.
+// Known returns those of the users that exist and are not deleted, each once, in
+// any order.
 func (s *Service) Known(ctx context.Context, of []ids.User) ([]ids.User, error) {
 	found, err := s.Users(ctx, of)
 	if err != nil {
 		return nil, err
 	}
 	known := make([]ids.User, 0, len(found))
-	for id := range found {
-		known = append(known, id)
+	for id, p := range found {
+		if p.DeletedAt.IsZero() {
+			known = append(known, id)
+		}
 	}
 	return known, nil
 }

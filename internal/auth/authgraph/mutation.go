@@ -133,6 +133,22 @@ func (m *Mutation) ChangePassword(ctx context.Context, args changePasswordArgs) 
 	}))
 }
 
+type deleteAccountArgs struct {
+	Input struct {
+		Password string
+		Totp     *string
+	}
+}
+
+// DeleteAccount resolves Mutation.deleteAccount.
+func (m *Mutation) DeleteAccount(ctx context.Context, args deleteAccountArgs) (*Done, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(m.service.DeleteAccount(ctx, viewer, args.Input.Password, orEmpty(args.Input.Totp)))
+}
+
 type renewConnectionArgs struct{ Input struct{ AccessToken string } }
 
 // RenewConnection resolves Mutation.renewConnection.

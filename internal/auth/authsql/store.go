@@ -27,6 +27,7 @@ var (
 	_ auth.Changes   = (*Store)(nil)
 	_ auth.Factors   = (*Store)(nil)
 	_ auth.Tokens    = (*Store)(nil)
+	_ auth.Deletions = (*Store)(nil)
 	_ relay.Log      = (*Store)(nil)
 )
 

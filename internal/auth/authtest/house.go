@@ -31,6 +31,7 @@ type Store interface {
 	auth.Changes
 	auth.Factors
 	auth.Tokens
+	auth.Deletions
 }
 
 // Password is a good one.
@@ -76,6 +77,14 @@ func (p *Profiles) Create(_ context.Context, n auth.NewProfile) error {
 	return nil
 }
 
+// Erase forgets a profile.
+func (p *Profiles) Erase(_ context.Context, user ids.User) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.made, user)
+	return p.Err
+}
+
 // Of returns a profile; the zero one when there is none.
 func (p *Profiles) Of(id ids.User) auth.NewProfile {
 	p.mu.Lock()
@@ -110,7 +119,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

@@ -48,6 +48,11 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"tokens end one by one, and with their user":           tokensEnd,
 		"the last use of a token is kept":                      tokensUsed,
 		"a bot has an owner and no password":                   botsHaveOwners,
+
+		"a deleted account leaves its id and nothing else":  deletionsBlank,
+		"a deletion asks for what the owner alone has":      deletionsAsk,
+		"bots of a deleted administrator get another owner": botsAreGiven,
+		"what is to be erased is told until it is":          erasuresAreTold,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -65,6 +65,7 @@ type kept struct {
 	Locale      string    `json:"l,omitempty"`
 	CreatedAt   time.Time `json:"c"`
 	Bot         bool      `json:"bt,omitempty"`
+	DeletedAt   time.Time `json:"dl,omitzero"`
 }
 
 func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/2/" + id.String()) }
@@ -110,7 +111,7 @@ func read(text []byte) (k user.Kept, ok bool) {
 		Username: v.Username, DisplayName: v.DisplayName, Bio: v.Bio,
 		Status:   user.Status{Text: v.StatusText, Emoji: v.StatusEmoji, ExpiresAt: v.StatusEnds},
 		TimeZone: v.TimeZone, Locale: v.Locale, CreatedAt: v.CreatedAt, UpdatedAt: time.UnixMicro(updated).UTC(),
-		Bot: v.Bot,
+		Bot: v.Bot, DeletedAt: v.DeletedAt,
 	}
 	return k, true
 }
@@ -126,7 +127,7 @@ func (s *Shelf) Put(ctx context.Context, profiles []user.Kept) {
 		text, err := json.Marshal(kept{
 			Username: k.Username, DisplayName: k.DisplayName, Bio: k.Bio,
 			StatusText: k.Status.Text, StatusEmoji: k.Status.Emoji, StatusEnds: k.Status.ExpiresAt,
-			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot,
+			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot, DeletedAt: k.DeletedAt,
 		})
 		if err != nil {
 			panic(err) // texts and times
