@@ -37,6 +37,7 @@ type follower struct {
 	resets int
 	// caughtUp is how often the replay of a resumed stream has ended.
 	caughtUp int
+	word     chan struct{} // has a word in it each time; nobody has to take it
 	// refusals are the errors that subscriptions ended with; it connects again
 	// after each.
 	refusals []string
@@ -48,7 +49,7 @@ type follower struct {
 func follow(p *program, who person, rooms []string, how following, cursor string) *follower {
 	return &follower{
 		p: p, who: who, rooms: rooms, how: how, start: cursor, cursor: cursor,
-		lists: map[string][]message{}, closes: map[int]int{}, next: p.anyWS,
+		lists: map[string][]message{}, closes: map[int]int{}, next: p.anyWS, word: make(chan struct{}, 1),
 	}
 }
 
@@ -222,6 +223,10 @@ func (f *follower) event(e wsclient.Event) {
 		f.resets++
 	case "CaughtUp":
 		f.caughtUp++
+		select {
+		case f.word <- struct{}{}:
+		default:
+		}
 	case "MessageAdded":
 		for i, room := range f.rooms {
 			if room == ev.Message.ConversationID && (f.how == byCursor || i%2 == 0) {

@@ -190,7 +190,7 @@ func (c *town) positions(t testing.TB, p *program) (all []string) {
 }
 
 const (
-	aboutDoc = `{ viewer { user { id username displayName bio statusText statusEmoji statusExpiresAt timeZone locale createdAt updatedAt } account { email role createdAt } }
+	aboutDoc = `{ viewer { user { id username displayName bio statusText statusEmoji statusExpiresAt timeZone locale createdAt updatedAt } account { email emailVerified role createdAt } }
 		sessions { id device address createdAt lastUsedAt expiresAt current }
 		friends: contacts(first: 3) { edges { since node { id relationship } } } asked: contacts(state: REQUEST_SENT, first: 3) { edges { since node { id } } }
 		asking: contacts(state: REQUEST_RECEIVED, first: 3) { edges { since node { id } } } blocked: contacts(state: BLOCKED, first: 3) { edges { since node { id } } }

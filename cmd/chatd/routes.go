@@ -72,7 +72,7 @@ func (f *face) handlers() faces {
 
 func (f *face) graphql(r chi.Router) {
 	r.Handle("/graphql", f.upgradeOr(f.limited(f.active(f.engine.HTTP()))))
-	r.Get("/.well-known/jwks.json", f.accounts.ServeJWKS)
+	r.Method(http.MethodGet, "/.well-known/jwks.json", f.accounts.Signers())
 }
 
 // newFiles is the HTTP face of files; nil without.

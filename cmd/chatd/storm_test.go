@@ -51,9 +51,9 @@ func (s *stormer) come(ctx context.Context, from net.IP, times int) (tries int) 
 			select {
 			case <-ctx.Done():
 				return tries
-			case <-s.conn.Done():
-			case <-time.After(20 * time.Millisecond):
+			case <-s.word:
 				continue
+			case <-s.conn.Done():
 			}
 			s.noteClose(s.conn.Err())
 			s.why = s.conn.Err()

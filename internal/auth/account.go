@@ -27,6 +27,8 @@ type Account struct {
 	Role      principal.Role
 	State     State
 	CreatedAt time.Time
+	// EmailVerified says that mail to Email was shown to arrive at its owner.
+	EmailVerified bool
 }
 
 // Credential is an account with what its password is checked against. It

@@ -39,8 +39,8 @@ type Deletion struct {
 // Deletions deletes accounts.
 type Deletions interface {
 	// DeleteAccount makes an account Deleted in one commit. Gone with it are its
-	// address, username, password, second factor, recovery codes, networks,
-	// sessions and tokens, with the events of their ends, and what the log said
+	// address, username, password, second factor, recovery codes, networks, mail
+	// that waits, sessions and tokens, with the events of their ends, and what the log said
 	// of its names; the invitations that it made or that were for its address
 	// are revoked and have no address. Its bots are the longest-standing other
 	// administrator's, where there is one, with an act of ActBotGiven each. The

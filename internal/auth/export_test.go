@@ -44,9 +44,9 @@ func (s *Service) Tidy(ctx context.Context) error { return s.tidy(ctx) }
 
 // SigningKey returns the key that signs now.
 func (s *Service) SigningKey() (ids.Key, []byte) {
-	k, err := s.signers.current(s.now())
+	id, private, err := s.signers.Current(s.now())
 	if err != nil {
 		panic(err)
 	}
-	return k.id, k.private
+	return id, private
 }

@@ -10,6 +10,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/signing"
 )
 
 // LoginInput is who somebody says he is.
@@ -133,7 +134,7 @@ func (s *Service) signIn(a Account, session Session, token refreshToken, now tim
 		expires = session.ExpiresAt
 	}
 	expires = expires.Truncate(time.Second) // all that a JWT can say
-	access, err := s.tokens.mint(session, a.Role, now, expires)
+	access, err := s.tokens.Mint(signing.Statement{User: session.User, Session: session.ID, Role: a.Role, Expires: expires}, now)
 	if err != nil {
 		return SignIn{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/signing"
 )
 
 // Env is what the server is for.
@@ -118,8 +119,8 @@ type Service struct {
 	deps     Deps
 	cfg      Config
 	hasher   *passwords.Hasher
-	signers  *signers
-	tokens   *tokens
+	signers  *signing.Keys
+	tokens   *signing.Tokens
 	refresh  refreshKeys
 	personal personalKeys
 	recovery []byte // key of the hashes of recovery codes
@@ -151,14 +152,15 @@ func New(deps Deps, cfg Config) *Service {
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
 		erase:    make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
-		signers: &signers{
-			store: deps.Keys, ring: deps.Ring, every: cfg.KeyEvery, keep: cfg.AccessTTL + clockSkew,
-		},
+		signers: signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
 	}
-	s.tokens = newTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)
+	s.tokens = signing.NewTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)
 	s.revoked = newRevocations(cfg.Now())
 	return s
 }
+
+// Signers returns the signing keys, which serve their JWKS.
+func (s *Service) Signers() *signing.Keys { return s.signers }
 
 // OnEnded has f told of sessions that ended before their time, on any node:
 // at once of those that end here, before that is acknowledged. f must not
@@ -181,7 +183,7 @@ func (s *Service) Start(ctx context.Context) error {
 		return fmt.Errorf("start auth: %w", err)
 	}
 	s.revoked.begin(last)
-	if err := s.signers.rotate(ctx, s.now()); err != nil {
+	if err := s.signers.Rotate(ctx, s.now()); err != nil {
 		return fmt.Errorf("start auth: %w", err)
 	}
 	return s.catchUp(ctx)
@@ -232,8 +234,7 @@ func (s *Service) lastUses(ctx context.Context) {
 const (
 	// flushEvery is how late the store hears that a token was used.
 	flushEvery = 20 * time.Second
-	// tidyEvery is less than announced, so that no key is renewed late.
-	tidyEvery = 10 * time.Minute
+	tidyEvery  = signing.RotateEvery
 	// networkMemory is how long an address counts as the account's own.
 	networkMemory = 30 * 24 * time.Hour
 	tidyBatch     = 500
@@ -241,7 +242,7 @@ const (
 
 func (s *Service) tidy(ctx context.Context) error {
 	now := s.now()
-	if err := s.signers.rotate(ctx, now); err != nil {
+	if err := s.signers.Rotate(ctx, now); err != nil {
 		return err
 	}
 	old := []func() (int, error){

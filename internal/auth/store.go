@@ -6,6 +6,7 @@ import (
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/signing"
 )
 
 // What auth needs of storage, one interface a family. One value may be all of
@@ -35,6 +36,7 @@ type NewAccount struct {
 	FirstAdmin   FirstAdmin
 	Role         principal.Role // empty: what FirstAdmin, or else the invitation, says
 	Invite       []byte         // hash of the invitation's code; nil without
+	Verified     bool           // its address is known to be its owner's
 	Network      []byte         // of the address it was made from; nil when unknown
 	CreatedAt    time.Time
 }
@@ -123,22 +125,10 @@ type Sessions interface {
 }
 
 // SigningKey is a stored key of access tokens.
-type SigningKey struct {
-	ID       ids.Key
-	Public   []byte
-	Sealed   []byte // the private key, sealed
-	UsedFrom time.Time
-}
+type SigningKey = signing.Key
 
 // Keys keeps the signing keys, oldest first.
-type Keys interface {
-	SigningKeys(ctx context.Context) ([]SigningKey, error)
-	// AddSigningKey stores k unless there is one whose UsedFrom is after
-	// unlessAfter: of two nodes that would both add one, one does.
-	AddSigningKey(ctx context.Context, k SigningKey, unlessAfter time.Time) error
-	// DropSigningKeys forgets keys; unknown ones are ignored.
-	DropSigningKeys(ctx context.Context, keys []ids.Key) error
-}
+type Keys = signing.Store
 
 // Change is one entry of the change log: an event as it was committed.
 type Change struct {

@@ -202,8 +202,8 @@ func TestKeysRotateWithoutSignOuts(t *testing.T) {
 		if err := h.Tidy(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if now, _ := h.SigningKey(); now != first || strings.Count(string(h.JWKS()), `"kid"`) != 2 {
-			t.Fatalf("a new key signs before it was announced: %s", h.JWKS())
+		if now, _ := h.SigningKey(); now != first || strings.Count(string(h.Signers().JWKS()), `"kid"`) != 2 {
+			t.Fatalf("a new key signs before it was announced: %s", h.Signers().JWKS())
 		}
 		h.Clock.Add(14 * time.Minute)
 		in = h.Login(t, in.Account)
@@ -220,7 +220,7 @@ func TestKeysRotateWithoutSignOuts(t *testing.T) {
 		if err := h.Tidy(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if doc := string(h.JWKS()); strings.Contains(doc, first.String()) || strings.Count(doc, `"kid"`) != 1 {
+		if doc := string(h.Signers().JWKS()); strings.Contains(doc, first.String()) || strings.Count(doc, `"kid"`) != 1 {
 			t.Fatalf("the old key is still there: %s", doc)
 		}
 		refresh(t, h, next.RefreshToken)
@@ -232,7 +232,7 @@ func TestTheJWKSVerifiesTokens(t *testing.T) {
 	h := setup(t)
 	in := h.Register(t)
 	w := httptest.NewRecorder()
-	h.ServeJWKS(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
+	h.Signers().ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/jwks.json", nil))
 	var doc struct{ Keys []map[string]string }
 	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Keys) != 1 || len(doc.Keys[0]) != 6 {
 		t.Fatalf("%s %v", w.Body, err)

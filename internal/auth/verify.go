@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
+	"chatd/internal/platform/signing"
 )
 
 // Authenticate returns who an access token or a personal token speaks for,
@@ -21,7 +23,7 @@ import (
 // remembered by hash until the token or its session ends, so the usual call
 // reads nothing.
 func (s *Service) Authenticate(ctx context.Context, token string) (principal.Principal, error) {
-	if len(token) > maxToken {
+	if len(token) > signing.Longest {
 		return principal.Principal{}, ErrBadToken
 	}
 	if err := s.fresh(ctx); err != nil {
@@ -33,10 +35,14 @@ func (s *Service) Authenticate(ctx context.Context, token string) (principal.Pri
 		return s.authenticatePersonal(ctx, token, hash)
 	}
 	if hit == miss {
-		var err error
-		if v, err = s.tokens.read(ctx, token); err != nil {
-			return principal.Principal{}, err
+		said, err := s.tokens.Read(ctx, token)
+		if errors.Is(err, signing.ErrForeign) {
+			return principal.Principal{}, ErrBadToken
 		}
+		if err != nil {
+			return principal.Principal{}, fmt.Errorf("authenticate: %w", err)
+		}
+		v = verified{user: said.User, session: said.Session, expires: said.Expires}
 	}
 	now := s.cfg.Now()
 	if !v.expires.IsZero() && !now.Before(v.expires) {
@@ -58,6 +64,18 @@ func (s *Service) Authenticate(ctx context.Context, token string) (principal.Pri
 		s.verified.add(hash, v, a, epoch)
 	}
 	return s.principal(v, a, now), nil
+}
+
+// verified is what a good token proves.
+type verified struct {
+	user    ids.User
+	session ids.Session
+	expires time.Time // zero: never
+
+	// Of personal tokens only; session is the token's Handle then.
+	token  ids.PersonalToken
+	scopes principal.Scope
+	use    *use
 }
 
 // hashOf copies the token to the stack: the usual call allocates nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
@@ -28,6 +29,8 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
 		return Message{}, err
 	}
+	ctx, latest, cancel := s.inTime(ctx, in)
+	defer cancel()
 	if err := s.checkAttachments(in.Attachments); err != nil {
 		return Message{}, err
 	}
@@ -60,6 +63,9 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		if st.alone {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrAlone)
 		}
+		if !latest.IsZero() && time.Now().After(latest) {
+			return Message{}, fmt.Errorf("send to %s: reading took its time: %w", in.Conversation, errs.ErrUnavailable)
+		}
 		m, err := s.say(ctx, n, st, to)
 		if errors.Is(err, ErrMoved) {
 			s.forget(in.Conversation, in.Sender)
@@ -75,6 +81,23 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		}
 		return m, nil
 	}
+}
+
+// sendTime is what a send has that reads the store before it writes: all of it
+// is to be answered as soon as a single call of a store that hangs. Writing is
+// not begun when less than half of it is left.
+const sendTime = 5 * time.Second
+
+// inTime bounds a send that reads before it writes, since its sender is not
+// known or it is a reply. Every other one writes straight away, which the store
+// bounds: then there is no latest time at which writing is begun.
+func (s *Service) inTime(ctx context.Context, in SendInput) (_ context.Context, latest time.Time, _ context.CancelFunc) {
+	if in.ReplyTo.IsZero() && s.standing.Contains(standingKey{in.Conversation, in.Sender}) {
+		return ctx, latest, func() {}
+	}
+	latest = time.Now().Add(sendTime / 2)
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	return ctx, latest, cancel
 }
 
 // say appends a message of somebody who stands in the conversation like this.

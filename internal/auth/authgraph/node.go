@@ -69,6 +69,9 @@ type Account struct {
 // Email resolves Account.email.
 func (a *Account) Email() string { return a.account.Email }
 
+// EmailVerified resolves Account.emailVerified.
+func (a *Account) EmailVerified() bool { return a.account.EmailVerified }
+
 // Role resolves Account.role.
 func (a *Account) Role() string { return string(a.account.Role) }
 

@@ -14,10 +14,23 @@ import (
 	"chatd/internal/platform/sqldb"
 )
 
-const accountColumns = `a.id, a.email, a.username, a.role, a.state, a.created_at`
+const accountColumns = `a.id, a.email, a.username, a.role, a.state, a.created_at, a.email_verified_at`
 
 func accountFields(a *auth.Account, at *int64) []any {
-	return []any{&a.ID, &a.Email, &a.Username, &a.Role, &a.State, at}
+	return []any{&a.ID, &a.Email, &a.Username, &a.Role, &a.State, at, (*since)(&a.EmailVerified)}
+}
+
+// since reads a time as whether there is one.
+type since bool
+
+// Scan implements sql.Scanner.
+func (s *since) Scan(v any) error {
+	at, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("%T is no time", v)
+	}
+	*s = at != 0
+	return nil
 }
 
 // CreateAccount makes an account, its first session and its event, with a use
@@ -40,11 +53,16 @@ func (s *Store) CreateAccount(
 		}
 		made = auth.Account{
 			ID: n.ID, Email: n.Email, Username: n.Username, Role: role, State: auth.Active, CreatedAt: n.CreatedAt,
+			EmailVerified: n.Verified,
+		}
+		verified := int64(0)
+		if n.Verified {
+			verified = micros(n.CreatedAt)
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO auth_accounts
-			(id, email, email_key, username, role, state, password_hash, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			n.ID, n.Email, n.EmailKey, n.Username, role, auth.Active, n.PasswordHash, micros(n.CreatedAt))
+			(id, email, email_key, username, role, state, password_hash, created_at, email_verified_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			n.ID, n.Email, n.EmailKey, n.Username, role, auth.Active, n.PasswordHash, micros(n.CreatedAt), verified)
 		if err != nil {
 			return err
 		}

@@ -91,13 +91,18 @@ func create(t *testing.T, s Store, first auth.FirstAdmin) (auth.Account, auth.Se
 }
 
 func accountsComeBack(t *testing.T, s Store) {
+	if other, _ := create(t, s, auth.NeverAdmin); other.EmailVerified {
+		t.Error("an address is verified without a proof")
+	}
 	n, ses := account(auth.NeverAdmin)
+	n.Verified = true
 	made, err := s.CreateAccount(t.Context(), n, ses)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := auth.Account{
 		ID: n.ID, Email: n.Email, Username: n.Username, Role: principal.Member, State: auth.Active, CreatedAt: began,
+		EmailVerified: true,
 	}
 	read, err := s.Account(t.Context(), n.ID)
 	if err != nil || made != want || read != want {
@@ -120,8 +125,8 @@ func accountsComeBack(t *testing.T, s Store) {
 		}
 	}
 	changes, err := s.Changes(t.Context(), 0, 10)
-	if err != nil || len(changes) != 1 || changes[0].Name != authv1.AccountRegisteredName ||
-		changes[0].Key != n.ID.String() || !changes[0].Time.Equal(began) {
+	if err != nil || len(changes) != 2 || changes[1].Name != authv1.AccountRegisteredName ||
+		changes[1].Key != n.ID.String() || !changes[1].Time.Equal(began) {
 		t.Fatalf("%+v %v", changes, err)
 	}
 }

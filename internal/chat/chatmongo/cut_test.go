@@ -143,5 +143,5 @@ func TestALostAnswerLosesAndDoublesNothing(t *testing.T) {
 	if n := w.lost.Load(); n != 4 {
 		t.Fatalf("%d answers were lost", n)
 	}
-	dense(t, f.Store)
+	chattest.Dense(t, f.Store)
 }

@@ -9,6 +9,6 @@ import (
 func TestRepliesOnSeveralNodesAreAllCounted(t *testing.T) {
 	t.Parallel()
 	ns := setupNodes(t, 2)
-	chattest.RepliesOnNodes(t, ns.all...)
-	ns.order(t)
+	chattest.RepliesOnNodes(t, ns.All...)
+	ns.Order(t)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,7 @@ type job struct {
 	repeated func(of *entry) error
 
 	doubtful bool      // its key may be taken
-	since    time.Time // when its caller came; the time limit counts from it
+	since    time.Time // when its caller's time began; the limit counts from it
 	err      error
 	state    atomic.Int32
 	done     chan struct{}
@@ -49,9 +50,9 @@ var errWaited = fmt.Errorf("chatmongo: waited for too long: %w", errs.ErrUnavail
 // do has a job written. Whoever waits leads a group of all that wait, unless
 // somebody else does; so there is no goroutine to start or to stop.
 func (s *Store) do(ctx context.Context, j *job) error {
-	j.done, j.since = make(chan struct{}), time.Now()
 	ctx, cancel := s.within(ctx)
 	defer cancel()
+	j.done, j.since = make(chan struct{}), s.since(ctx)
 	select {
 	case s.queue <- j:
 	case <-ctx.Done():
@@ -74,6 +75,18 @@ func (s *Store) do(ctx context.Context, j *job) error {
 	}
 }
 
+// since is when the time of a job began whose caller has ctx: now, or earlier
+// when he has done other things in the same time and has most of it left. Who
+// has less from the start stops waiting by himself, and shortens nobody's time.
+func (s *Store) since(ctx context.Context) time.Time {
+	now := time.Now()
+	end, _ := ctx.Deadline()
+	if began := end.Add(-s.cfg.Timeout); began.Before(now) && now.Sub(began) <= s.cfg.Timeout/2 {
+		return began
+	}
+	return now
+}
+
 // gaveUp is the error of what was not begun when ctx ended.
 func gaveUp(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -83,8 +96,8 @@ func gaveUp(ctx context.Context) error {
 }
 
 // lead writes one group. It does not end with its leader's caller: others'
-// jobs are in it. The time of the first to come is that of all; who has waited
-// for so long that it would cut the others short is sent away.
+// jobs are in it. The time of the one who has the least is that of all; who has
+// waited for so long that it would cut the others short is sent away.
 func (s *Store) lead(ctx context.Context) {
 	var jobs []*job
 	for len(jobs) < s.cfg.Group {
@@ -105,7 +118,8 @@ func (s *Store) lead(ctx context.Context) {
 	if len(jobs) == 0 {
 		return
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), jobs[0].since.Add(s.cfg.Timeout))
+	first := slices.MinFunc(jobs, func(a, b *job) int { return a.since.Compare(b.since) })
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), first.since.Add(s.cfg.Timeout))
 	defer cancel()
 	s.write(ctx, jobs)
 }

@@ -53,7 +53,7 @@ func TestAFullDiskRefusesSendsAndNothingElse(t *testing.T) {
 		t.Fatalf("numbers were lost: %+v after %d", m, sent)
 	}
 	readable(t, f, c.ID, u[0], sent)
-	dense(t, f.Store)
+	chattest.Dense(t, f.Store)
 }
 
 func readable(t *testing.T, f *chattest.Fixture, id ids.Conversation, user ids.User, sent int64) {

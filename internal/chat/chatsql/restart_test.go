@@ -209,31 +209,7 @@ func intact(
 	if found != len(acknowledged) {
 		t.Fatalf("%d of %d acknowledged messages are there", found, len(acknowledged))
 	}
-	dense(t, f.Store)
-}
-
-// dense checks that the journal has every position, in a store without
-// receipts.
-func dense(t *testing.T, store chat.Store) {
-	t.Helper()
-	_, pos, err := store.Position(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for after := int64(0); after < pos; {
-		events, upTo, err := store.Read(t.Context(), after, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range events {
-			if after++; e.Pos != after {
-				t.Fatalf("position %d comes after %d", e.Pos, after-1)
-			}
-		}
-		if upTo != after {
-			t.Fatalf("the last event is at %d of %d", after, upTo)
-		}
-	}
+	chattest.Dense(t, f.Store)
 }
 
 func TestSmallBoundsChangeNothingButSpeed(t *testing.T) {

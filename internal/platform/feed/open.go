@@ -11,7 +11,8 @@ import (
 )
 
 // Open opens the stream of everything that concerns a viewer. With a cursor
-// it begins with what happened since; without one it is live only.
+// it begins with what happened since; without one it is live only: it has what
+// this node hears of from its Start on.
 func (v *Viewers) Open(ctx context.Context, id ids.User, after string) (Stream, error) {
 	f, err := v.hold(ctx, id)
 	if err != nil {
@@ -27,6 +28,7 @@ type stream struct {
 	all   *Viewers
 	feed  *viewer
 	after string
+	from  cursor // where it starts when it is live only
 	seam  *Seam
 	close sync.Once
 	early early
@@ -35,7 +37,9 @@ type stream struct {
 // Start implements Stream. Every stream is behind: StreamStarted comes first.
 func (s *stream) Start(sink Sink) bool {
 	s.seam.Start(sink, true)
+	s.early.hold()
 	s.feed.mu.Lock()
+	s.from = cursor{s.feed.epoch, slices.Clone(s.feed.position)}
 	s.feed.streams[s] = struct{}{}
 	s.feed.mu.Unlock()
 	return true
@@ -54,13 +58,7 @@ func (s *stream) Close() {
 
 // CatchUp implements Stream.
 func (s *stream) CatchUp(ctx context.Context, emit func([]Item) error) error {
-	s.early.hold()
-	s.seam.Begin()
-	now, err := s.all.now(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := s.begin(ctx, now, emit)
+	at, err := s.begin(ctx, emit)
 	if err != nil {
 		return err
 	}
@@ -101,10 +99,18 @@ func (s *stream) again(ctx context.Context, at cursor, emit func([]Item) error) 
 }
 
 // begin emits StreamStarted and, with a cursor, what was missed or a Reset,
-// and CaughtUp. It returns the position to go on from.
-func (s *stream) begin(ctx context.Context, now cursor, emit func([]Item) error) (cursor, error) {
+// and CaughtUp. It returns the position to go on from. Live only, that is where
+// Start found it, and nothing that has come since is forgotten: the client may
+// have done something after it subscribed that it waits to hear of.
+func (s *stream) begin(ctx context.Context, emit func([]Item) error) (cursor, error) {
 	if s.after == "" {
-		return now, emit([]Item{s.own(&Started{}, now)})
+		return s.from, emit([]Item{s.own(&Started{}, s.from)})
+	}
+	s.early.hold()
+	s.seam.Begin()
+	now, err := s.all.now(ctx)
+	if err != nil {
+		return now, err
 	}
 	// Until the missed events have arrived the position is the old one.
 	if err := emit([]Item{{Event: &Started{}, Size: ownSize, Local: echo(s.after)}}); err != nil {

@@ -196,6 +196,40 @@ func TestAStreamResumesFromEveryCursorItEverSaw(t *testing.T) {
 	}
 }
 
+// A subscription is in force once it has started, not once it has said so.
+func TestALiveStreamHasWhatComesBeforeItSaysThatItHasStarted(t *testing.T) {
+	t.Parallel()
+	src, who := newSource(), ids.New[ids.User]()
+	v := feed.NewViewers(codec(t, nil), feed.Config{}, src)
+	src.add()
+	for _, crowd := range []int{2, 3000} { // held, and more than is held
+		st, err := v.Open(t.Context(), who, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client{}
+		st.Start(c)
+		_, first, _ := src.Position(t.Context())
+		want := []string{"started"}
+		for n := range crowd {
+			src.add()
+			want = append(want, fmt.Sprint(int(first)+n+1))
+		}
+		if err := st.CatchUp(t.Context(), func(items []feed.Item) error { c.take(items...); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.whats(); !slices.Equal(got, want) {
+			t.Errorf("%d events: %d of them, from %v", crowd, len(got)-1, got[:min(len(got), 3)])
+		}
+		again, stop := listen(t, v, who, c.seen[0].cursor)
+		if got := again.whats(); len(got) != crowd+2 {
+			t.Errorf("from StreamStarted on: %d events", len(got)-2)
+		}
+		stop()
+		st.Close()
+	}
+}
+
 func TestWhatCannotBeReplayedIsOneReset(t *testing.T) {
 	t.Parallel()
 	src, who := newSource(), ids.New[ids.User]()

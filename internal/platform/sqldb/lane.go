@@ -64,7 +64,7 @@ func (l *Lane) do(ctx context.Context, j *job) error {
 	}
 	patience, cancel := l.db.limit(ctx)
 	defer cancel()
-	j.since = time.Now()
+	j.since = l.since(ctx)
 	if err := l.queue.put(patience, j); err != nil {
 		return gaveUp(ctx, err)
 	}
@@ -197,6 +197,19 @@ func (l *Lane) group(jobs []*job) {
 	}
 }
 
+// since is when the time of a job began whose caller has ctx: now, or earlier
+// when he has done other things in the same time and has most of it left. Who
+// has less from the start stops waiting by himself, and shortens nobody's time.
+func (l *Lane) since(ctx context.Context) time.Time {
+	now := time.Now()
+	if end, ok := ctx.Deadline(); ok && l.db.engine == PostgreSQL {
+		if began := end.Add(-l.db.cfg.Timeout); began.Before(now) && now.Sub(began) <= l.db.cfg.Timeout/2 {
+			return began
+		}
+	}
+	return now
+}
+
 var errLate = unavailable(errors.New("sqldb: waited for too long before a commit that took its time"))
 
 // late says whether a job has waited for so long that the time left to its
@@ -205,12 +218,16 @@ func (l *Lane) late(j *job) bool {
 	return l.db.engine == PostgreSQL && time.Since(j.since) > l.db.cfg.Timeout/2
 }
 
+func earliest(jobs []*job) time.Time {
+	return slices.MinFunc(jobs, func(a, b *job) int { return a.since.Compare(b.since) }).since
+}
+
 // attempt commits jobs, again and again while others are in the way. The time
-// of the first to come is that of all.
+// of the one who has the least is that of all.
 func (l *Lane) attempt(ctx context.Context, jobs []*job) {
 	if l.db.engine == PostgreSQL {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, jobs[0].since.Add(l.db.cfg.Timeout))
+		ctx, cancel = context.WithDeadline(ctx, earliest(jobs).Add(l.db.cfg.Timeout))
 		defer cancel()
 	}
 	err := l.db.retry(ctx, func() error {

@@ -28,7 +28,7 @@ type job struct {
 	fn    func(*Tx) error
 	batch batch // for an item
 	item  any
-	since time.Time // when its caller came; PostgreSQL's limit counts from it
+	since time.Time // when its caller's time began; PostgreSQL's limit counts from it
 	state atomic.Int32
 	err   error
 	done  chan struct{}

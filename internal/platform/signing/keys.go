@@ -1,4 +1,4 @@
-package auth
+package signing
 
 import (
 	"context"
@@ -17,11 +17,32 @@ import (
 	"chatd/internal/platform/keys"
 )
 
+// Key is a key as a Store keeps it.
+type Key struct {
+	ID       ids.Key
+	Public   []byte
+	Sealed   []byte // the private key, sealed
+	UsedFrom time.Time
+}
+
+// Store keeps the keys of all nodes, oldest first.
+type Store interface {
+	SigningKeys(ctx context.Context) ([]Key, error)
+	// AddSigningKey stores k unless there is one whose UsedFrom is after
+	// unlessAfter: of two nodes that would both add one, one does.
+	AddSigningKey(ctx context.Context, k Key, unlessAfter time.Time) error
+	// DropSigningKeys forgets keys; unknown ones are ignored.
+	DropSigningKeys(ctx context.Context, keys []ids.Key) error
+}
+
 const (
 	sealPurpose = "auth/signing"
 	// announced is how long a new key is in the JWKS before it signs, so that
 	// those who keep a copy of the document have it in time.
 	announced = 15 * time.Minute
+	// RotateEvery is how often Rotate is to be called at least, so that no key
+	// is renewed late.
+	RotateEvery = 10 * time.Minute
 	// jwksMaxAge is how long others may keep a copy.
 	jwksMaxAge = 5 * time.Minute
 	// reloadEvery is how often unknown key ids may make the store be read.
@@ -35,9 +56,10 @@ type signer struct {
 	usedFrom time.Time
 }
 
-// signers holds the signing keys of this server, oldest first.
-type signers struct {
-	store Keys
+// Keys holds the signing keys of this server, oldest first. Its methods may be
+// called at once by any number of goroutines.
+type Keys struct {
+	store Store
 	ring  *keys.Ring
 	every time.Duration // a new key each
 	keep  time.Duration // how long a replaced key still verifies
@@ -47,8 +69,15 @@ type signers struct {
 	loaded time.Time
 }
 
+// NewKeys makes Keys without any: Rotate before they are used. There is a new
+// key each every; one that was replaced verifies for longest, the longest life
+// of a token, and what clocks may differ by.
+func NewKeys(store Store, ring *keys.Ring, every, longest time.Duration) *Keys {
+	return &Keys{store: store, ring: ring, every: every, keep: longest + clockSkew}
+}
+
 // load reads the keys of the store.
-func (k *signers) load(ctx context.Context) error {
+func (k *Keys) load(ctx context.Context) error {
 	stored, err := k.store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("load signing keys: %w", err)
@@ -68,9 +97,10 @@ func (k *signers) load(ctx context.Context) error {
 	return nil
 }
 
-// rotate loads the keys, drops those whose last token has ended, and adds one
-// when the newest is old enough. Any number of nodes may do it at once.
-func (k *signers) rotate(ctx context.Context, now time.Time) error {
+// Rotate loads the keys, drops those whose last token has ended, and adds one
+// when the newest is old enough. Any number of nodes may do it at once. Keys
+// that were sealed with another secret are keys.ErrUnseal.
+func (k *Keys) Rotate(ctx context.Context, now time.Time) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.load(ctx); err != nil {
@@ -84,7 +114,7 @@ func (k *signers) rotate(ctx context.Context, now time.Time) error {
 	if len(set) > 0 {
 		fresh.usedFrom = now.Add(announced)
 	}
-	err := k.store.AddSigningKey(ctx, SigningKey{
+	err := k.store.AddSigningKey(ctx, Key{
 		ID:       fresh.id,
 		Public:   fresh.private.Public().(ed25519.PublicKey),
 		Sealed:   k.ring.Seal(sealPurpose, fresh.private.Seed()),
@@ -97,7 +127,7 @@ func (k *signers) rotate(ctx context.Context, now time.Time) error {
 }
 
 // drop forgets keys that were replaced longer ago than any token lives.
-func (k *signers) drop(ctx context.Context, set []signer, now time.Time) error {
+func (k *Keys) drop(ctx context.Context, set []signer, now time.Time) error {
 	var old []ids.Key
 	for i := range len(set) - 1 {
 		if now.Sub(set[i+1].usedFrom) > k.keep {
@@ -115,7 +145,7 @@ func (k *signers) drop(ctx context.Context, set []signer, now time.Time) error {
 
 // current returns the key to sign with: the newest in use, or the oldest when
 // another node made it by a clock that is ahead of ours.
-func (k *signers) current(now time.Time) (signer, error) {
+func (k *Keys) current(now time.Time) (signer, error) {
 	all := k.all()
 	for _, s := range slices.Backward(all) {
 		if !s.usedFrom.After(now) {
@@ -128,7 +158,13 @@ func (k *signers) current(now time.Time) (signer, error) {
 	return all[0], nil
 }
 
-func (k *signers) all() []signer {
+// Current returns the key that signs at a time.
+func (k *Keys) Current(now time.Time) (ids.Key, ed25519.PrivateKey, error) {
+	s, err := k.current(now)
+	return s.id, s.private, err
+}
+
+func (k *Keys) all() []signer {
 	if set := k.set.Load(); set != nil {
 		return *set
 	}
@@ -137,7 +173,7 @@ func (k *signers) all() []signer {
 
 // find returns the key of an id, asking the store about one that another
 // node may have made, at most once each reloadEvery.
-func (k *signers) find(ctx context.Context, id ids.Key, now time.Time) (ed25519.PublicKey, error) {
+func (k *Keys) find(ctx context.Context, id ids.Key, now time.Time) (ed25519.PublicKey, error) {
 	if pub, ok := k.known(id); ok {
 		return pub, nil
 	}
@@ -152,10 +188,10 @@ func (k *signers) find(ctx context.Context, id ids.Key, now time.Time) (ed25519.
 	if pub, ok := k.known(id); ok {
 		return pub, nil
 	}
-	return nil, errForeignToken
+	return nil, ErrForeign
 }
 
-func (k *signers) known(id ids.Key) (ed25519.PublicKey, bool) {
+func (k *Keys) known(id ids.Key) (ed25519.PublicKey, bool) {
 	for _, s := range k.all() {
 		if s.id == id {
 			return s.private.Public().(ed25519.PublicKey), true
@@ -175,14 +211,14 @@ type jwk struct {
 
 // JWKS returns the public keys of access tokens, those that are announced but
 // do not sign yet too, as a JSON Web Key Set (RFC 7517, RFC 8037).
-func (s *Service) JWKS() []byte {
+func (k *Keys) JWKS() []byte {
 	doc := struct {
 		Keys []jwk `json:"keys"`
 	}{Keys: []jwk{}}
-	for _, k := range s.signers.all() {
+	for _, s := range k.all() {
 		doc.Keys = append(doc.Keys, jwk{
-			Type: "OKP", Curve: "Ed25519", Alg: "EdDSA", Use: "sig", ID: k.id.String(),
-			X: base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey)),
+			Type: "OKP", Curve: "Ed25519", Alg: "EdDSA", Use: "sig", ID: s.id.String(),
+			X: base64.RawURLEncoding.EncodeToString(s.private.Public().(ed25519.PublicKey)),
 		})
 	}
 	b, err := json.Marshal(doc)
@@ -192,9 +228,9 @@ func (s *Service) JWKS() []byte {
 	return b
 }
 
-// ServeJWKS answers with JWKS.
-func (s *Service) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
+// ServeHTTP answers with the JWKS.
+func (k *Keys) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(jwksMaxAge.Seconds())))
-	_, _ = w.Write(s.JWKS()) // the client may have gone
+	_, _ = w.Write(k.JWKS()) // the client may have gone
 }
