@@ -155,8 +155,8 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 		return err
 	}
 	f := &face{
-		files: files,
-		cfg:   a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
+		files: files, exports: a.contexts.exports,
+		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
 		present: a.contexts.present, limiter: limiter, health: a.health, registry: registry, log: a.log,
 	}
 	a.listen(f.handlers())
@@ -215,7 +215,7 @@ func (a *app) run(ctx context.Context) error {
 		)
 	}
 	g.Add(a.relays...)
-	g.Add(eraser(a.stores, a.contexts.auth, a.log))
+	g.Add(eraser(a.stores, a.contexts.auth, a.log), exporter(a.stores, a.contexts.auth, a.log))
 	if a.stores.files != nil {
 		g.Add(sweeper(a.stores, a.contexts.chat, a.log))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authhttp"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
@@ -19,9 +21,11 @@ import (
 	"chatd/internal/platform/lifecycle"
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/platform/zipdir"
 	"chatd/internal/user"
 	"chatd/internal/user/userredis"
 )
@@ -35,6 +39,7 @@ type contexts struct {
 	viewers *feed.Viewers
 	cursors *page.Sealer
 	links   *chathttp.Links
+	exports *links.Signer
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
@@ -48,7 +53,8 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c}},
+		Factors: s.auth, Tokens: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
+		Exports: s.auth, Exporters: []auth.Exporter{c.user, messages{c, s}}, Archives: s.archives(cfg),
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
@@ -62,6 +68,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 		Blobs:      s.blobs(),
 	}, chat.Config{Files: filesLimits(cfg)})
 	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
+	c.exports = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("export links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
@@ -75,7 +82,12 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter l
 
 // parts are the contexts as the GraphQL face knows them.
 func (c *contexts) parts() parts {
-	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links}
+	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links, exports: c.exportLink}
+}
+
+// exportLink is where a user fetches an export.
+func (c *contexts) exportLink(of ids.User, id ids.Export) string {
+	return string(c.exports.AppendLink(nil, of, authhttp.PathOf(id)))
 }
 
 // company is user's view of chat, which is made after it.
@@ -96,10 +108,32 @@ func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 func (p profiles) Erase(ctx context.Context, of ids.User) error { return p.users.Erase(ctx, of) }
 
 // messages is auth's view of chat, which is made after it.
-type messages struct{ c *contexts }
+type messages struct {
+	c *contexts
+	s *stores
+}
 
 // Erase takes away what somebody has left in conversations.
 func (m messages) Erase(ctx context.Context, of ids.User) error { return m.c.chat.Erase(ctx, of) }
+
+// Export adds what somebody has left in conversations, with his files.
+func (m messages) Export(ctx context.Context, of ids.User, to *zipdir.Writer) error {
+	return m.c.chat.Export(ctx, of, to, func(_ context.Context, f chat.File) (io.ReadCloser, error) {
+		if m.s.files == nil {
+			return nil, chat.ErrNoFile
+		}
+		return m.s.files.Open(f.ID, false)
+	})
+}
+
+// exportsLock is held by the node that makes exports.
+const exportsLock = "chatd exports"
+
+// exporter makes what users ask to be given of their data, on one node at a
+// time, and removes it when its time is over.
+func exporter(s *stores, a *auth.Service, log zerolog.Logger) lifecycle.Part {
+	return turns("exports", a.WantsExport(), func(ctx context.Context) error { return alone(ctx, s, exportsLock, a.MakeExports) }, log)
+}
 
 // erasesLock is held by the node that erases what deleted accounts have left.
 const erasesLock = "chatd erasures"
@@ -107,16 +141,21 @@ const erasesLock = "chatd erasures"
 // eraser erases what deleted accounts have left, on one node at a time. What
 // was begun goes on at the next start, or on another node.
 func eraser(s *stores, a *auth.Service, log zerolog.Logger) lifecycle.Part {
-	return lifecycle.Part{Name: "erasures", Run: until(func(ctx context.Context) error {
+	return turns("erasures", a.Deletes(), func(ctx context.Context) error { return alone(ctx, s, erasesLock, a.EraseAll) }, log)
+}
+
+// turns does something every few seconds, and when it is woken.
+func turns(name string, woken <-chan struct{}, do func(context.Context) error, log zerolog.Logger) lifecycle.Part {
+	return lifecycle.Part{Name: name, Run: until(func(ctx context.Context) error {
 		tick := time.NewTicker(3 * time.Second)
 		defer tick.Stop()
 		for {
-			if err := alone(ctx, s, erasesLock, a.EraseAll); err != nil && ctx.Err() == nil {
-				log.Warn().Err(err).Msg("what deleted accounts have left is not all erased; it is tried again")
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				log.Warn().Err(err).Str("part", name).Msg("some of it could not be done; it is tried again")
 			}
 			select {
 			case <-tick.C:
-			case <-a.Deletes():
+			case <-woken:
 			case <-ctx.Done():
 				return ctx.Err()
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authhttp"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
@@ -18,6 +19,7 @@ import (
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/webassets"
 	"chatd/internal/platform/wsgql"
@@ -34,6 +36,7 @@ type faces struct {
 type face struct {
 	cfg      Config
 	files    *chathttp.Face // nil without
+	exports  *links.Signer
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
@@ -53,6 +56,7 @@ func (f *face) handlers() faces {
 	all := chi.NewRouter()
 	f.graphql(all)
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
+	all.Handle(authhttp.Path+"*", f.limited(authhttp.New(f.accounts, f.exports, f.log)))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())

@@ -163,6 +163,9 @@ func (s *Service) EraseAll(ctx context.Context) error {
 }
 
 func (s *Service) eraseOne(ctx context.Context, user ids.User) error {
+	if err := s.removeExports(ctx); err != nil {
+		return fmt.Errorf("remove the exports of %s: %w", user, err)
+	}
 	for _, e := range s.deps.Erasers {
 		if err := e.Erase(ctx, user); err != nil {
 			return fmt.Errorf("erase %s: %w", user, err)

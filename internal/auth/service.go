@@ -18,6 +18,7 @@ import (
 	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/signing"
+	"chatd/internal/platform/zipdir"
 )
 
 // Env is what the server is for.
@@ -56,6 +57,9 @@ type Deps struct {
 	Limiter   limit.Checker
 	Log       zerolog.Logger
 	Erasers   []Eraser // those who have something of users, the profile first
+	Exports   Exports
+	Exporters []Exporter
+	Archives  *zipdir.Dir // of exports; nil: none are made
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -130,6 +134,7 @@ type Service struct {
 	uses     uses
 	failures chan Act // sign-ins that failed and are not stored yet
 	erase    chan struct{}
+	export   chan struct{}
 
 	erasedOnce map[ids.User]bool // belongs to EraseAll
 
@@ -151,7 +156,7 @@ func New(deps Deps, cfg Config) *Service {
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
-		erase:    make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
+		erase:    make(chan struct{}, 1), export: make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
 		signers: signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
 	}
 	s.tokens = signing.NewTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)

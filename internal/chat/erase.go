@@ -27,6 +27,9 @@ type Traces interface {
 	// CondemnUploads condemns the files of that uploader that are in no
 	// message, at most limit, and returns them.
 	CondemnUploads(ctx context.Context, uploader ids.User, at time.Time, limit int) ([]ids.Attachment, error)
+	// Uploaded returns the complete files of an uploader by rising id, those
+	// after the one only (zero: all), at most limit.
+	Uploaded(ctx context.Context, uploader ids.User, after ids.Attachment, limit int) ([]File, error)
 	// BlankReports takes the reasons from the reports that a user has made.
 	BlankReports(ctx context.Context, reporter ids.User) error
 }

@@ -14,11 +14,13 @@ import (
 type Mutation struct {
 	service *auth.Service
 	users   Users
+	exports Exports
 }
 
-// NewMutation returns the resolvers over a service; users loads who signed in.
-func NewMutation(service *auth.Service, users Users) *Mutation {
-	return &Mutation{service: service, users: users}
+// NewMutation returns the resolvers over a service; users loads who signed in,
+// and exports makes links.
+func NewMutation(service *auth.Service, users Users, exports Exports) *Mutation {
+	return &Mutation{service: service, users: users, exports: exports}
 }
 
 type registerArgs struct {

@@ -19,10 +19,12 @@ var (
 	tokensSDL string
 	//go:embed admin.graphql
 	adminSDL string
+	//go:embed exports.graphql
+	exportsSDL string
 )
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL }
+func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + exportsSDL }
 
 // Users loads the nodes of people.
 type Users interface {
@@ -37,12 +39,13 @@ type Query struct {
 	service *auth.Service
 	users   Users
 	sealer  *page.Sealer
+	exports Exports
 }
 
 // NewQuery returns the resolvers over a service; sealer makes the cursors of
-// lists.
-func NewQuery(service *auth.Service, users Users, sealer *page.Sealer) *Query {
-	return &Query{service, users, sealer}
+// lists, and exports links.
+func NewQuery(service *auth.Service, users Users, sealer *page.Sealer, exports Exports) *Query {
+	return &Query{service, users, sealer, exports}
 }
 
 // Sessions resolves Query.sessions.

@@ -117,6 +117,7 @@ func blankAccount(ctx context.Context, tx *sqldb.Tx, a auth.Account, d auth.Dele
 		{`DELETE FROM auth_totp WHERE user_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_recovery_codes WHERE user_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_networks WHERE user_id = $1`, []any{a.ID}},
+		{`UPDATE auth_exports SET state = 'FAILED', expires_at = $2 WHERE user_id = $1`, []any{a.ID, at}}, // its bytes go with Erase
 		{`DELETE FROM auth_mail WHERE subject_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_links WHERE subject_id = $1`, []any{a.ID}},
 		{`INSERT INTO auth_deletions (user_id, name_hash, deleted_at, erased_at) VALUES ($1, $2, $3, 0)`, []any{a.ID, d.NameKey(a.Username), at}},

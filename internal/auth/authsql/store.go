@@ -28,6 +28,7 @@ var (
 	_ auth.Factors   = (*Store)(nil)
 	_ auth.Tokens    = (*Store)(nil)
 	_ auth.Deletions = (*Store)(nil)
+	_ auth.Exports   = (*Store)(nil)
 	_ relay.Log      = (*Store)(nil)
 )
 

@@ -32,6 +32,7 @@ type Store interface {
 	auth.Factors
 	auth.Tokens
 	auth.Deletions
+	auth.Exports
 }
 
 // Password is a good one.
@@ -119,7 +120,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store, Exports: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

@@ -53,6 +53,8 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"a deletion asks for what the owner alone has":      deletionsAsk,
 		"bots of a deleted administrator get another owner": botsAreGiven,
 		"what is to be erased is told until it is":          erasuresAreTold,
+		"a user has one export made at a time":              exportsOneByOne,
+		"exports end: by time, by number, with the account": exportsEnd,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

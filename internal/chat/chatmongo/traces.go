@@ -100,3 +100,20 @@ func (s *Store) BlankReports(ctx context.Context, reporter ids.User) error {
 	}
 	return nil
 }
+
+// Uploaded returns files that a user has uploaded.
+func (s *Store) Uploaded(ctx context.Context, uploader ids.User, after ids.Attachment, limit int) ([]chat.File, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	found, err := find[fileDocument](ctx, s.files, bson.D{
+		is("u", uploader.Bytes()), over("_id", after.Bytes()), over("of.type", ""), is("condemned", bson.D{is("$exists", false)}),
+	}, ascending("_id", limit))
+	if err != nil {
+		return nil, fmt.Errorf("files of %s: %w", uploader, err)
+	}
+	var all []chat.File
+	for i := range found {
+		all = append(all, found[i].file())
+	}
+	return all, nil
+}

@@ -84,3 +84,14 @@ func (s *Store) BlankReports(ctx context.Context, reporter ids.User) error {
 	}
 	return nil
 }
+
+// Uploaded returns files that a user has uploaded.
+func (s *Store) Uploaded(ctx context.Context, uploader ids.User, after ids.Attachment, limit int) ([]chat.File, error) {
+	all, err := collect(ctx, s.db, scanFile, `SELECT `+fileColumns+` FROM chat_file f
+		WHERE f.uploader = $1 AND f.condemned_at IS NULL AND f.content_type IS NOT NULL AND f.id > $2 ORDER BY f.id LIMIT $3`,
+		uploader, after.Bytes(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("files of %s: %w", uploader, err)
+	}
+	return all, nil
+}

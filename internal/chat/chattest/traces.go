@@ -160,6 +160,21 @@ func (s suite) uploadsCondemned(t *testing.T) {
 	m := s.SendFiles(t, c.ID, sent)
 	theirs := s.Image(t, u[1])
 	want := []ids.Attachment{s.Image(t, u[0]).ID, s.Upload(t, u[0], 10).ID, s.Image(t, u[0]).ID}
+	for _, after := range []ids.Attachment{{}, sent.ID} {
+		var have []ids.Attachment
+		all, err := s.Store.Uploaded(t.Context(), u[0], after, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			have = append(have, f.ID)
+		}
+		complete := []ids.Attachment{sent.ID, want[0], want[2]}
+		if !after.IsZero() {
+			complete = complete[1:]
+		}
+		same(t, "uploaded", have, complete)
+	}
 	var got []ids.Attachment
 	for n := 2; n == 2; {
 		page, err := s.Store.CondemnUploads(t.Context(), u[0], s.Now(), 2)
@@ -170,6 +185,9 @@ func (s suite) uploadsCondemned(t *testing.T) {
 	}
 	slices.SortFunc(got, ids.Attachment.Compare)
 	same(t, "condemned", got, want)
+	if all, err := s.Store.Uploaded(t.Context(), u[0], ids.Attachment{}, 10); err != nil || len(all) != 1 || all[0].Message != m.ID {
+		t.Errorf("%+v %v", all, err)
+	}
 	for _, id := range want {
 		if _, err := s.Store.File(t.Context(), id); !errors.Is(err, chat.ErrNoFile) {
 			t.Error(err)

@@ -21,6 +21,7 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	exportTag       struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -34,6 +35,7 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (exportTag) prefix() string       { return "exp_" }
 
 // The identifiers, one type each.
 type (
@@ -59,6 +61,8 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Export names a copy of what there is of a user.
+	Export = ID[exportTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.

@@ -127,3 +127,6 @@ func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](
 // ParsePersonalToken reads the opaque form of a personal token's id, not its
 // text; false for anything else.
 func ParsePersonalToken(s string) (PersonalToken, bool) { return parse[personalTag](s) }
+
+// ParseExport reads an export's opaque form; false for anything else.
+func ParseExport(s string) (Export, bool) { return parse[exportTag](s) }

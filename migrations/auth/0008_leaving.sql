@@ -17,3 +17,19 @@ CREATE INDEX auth_changes_named ON auth_changes (key) WHERE name = 'auth.account
 
 CREATE INDEX auth_invites_creator ON auth_invites (creator_id);
 CREATE INDEX auth_bots_owner ON auth_bots (owner_id);
+
+-- What users asked to be given of their data. state is PENDING, READY or
+-- FAILED; the bytes are a file by the id. expires_at 0: it is not made yet.
+CREATE TABLE auth_exports (
+    id         BYTEA  NOT NULL PRIMARY KEY,
+    user_id    BYTEA  NOT NULL REFERENCES auth_accounts (id),
+    state      TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    size       BIGINT NOT NULL,
+    tries      BIGINT NOT NULL
+);
+
+CREATE INDEX auth_exports_user ON auth_exports (user_id, id);
+CREATE INDEX auth_exports_pending ON auth_exports (id) WHERE state = 'PENDING';
+CREATE INDEX auth_exports_expiry ON auth_exports (expires_at) WHERE expires_at > 0;
