@@ -149,10 +149,12 @@ func turns(name string, woken <-chan struct{}, do func(context.Context) error, l
 	return lifecycle.Part{Name: name, Run: until(func(ctx context.Context) error {
 		tick := time.NewTicker(3 * time.Second)
 		defer tick.Stop()
-		for {
-			if err := do(ctx); err != nil && ctx.Err() == nil {
-				log.Warn().Err(err).Str("part", name).Msg("some of it could not be done; it is tried again")
+		for failing := false; ; {
+			err := do(ctx)
+			if err != nil && !failing && ctx.Err() == nil {
+				log.Warn().Err(err).Str("part", name).Msg("some of it could not be done; it is tried until it goes")
 			}
+			failing = err != nil
 			select {
 			case <-tick.C:
 			case <-woken:

@@ -391,3 +391,33 @@ func TestAnOperatorDeletesAnAccount(t *testing.T) {
 	await(t, 20*time.Second+grace, "tombstones", func() bool { all, n := p.blanked(t, ada, room, bob.id); return all && n == 1 })
 	says(t, doesNot(t, "user", "reinstate", bob.id, "--data-dir", p.dir), "No such account")
 }
+
+// Who deletes his account on one node is out on the other within a second, and
+// has no name there; what he wrote goes, whichever node sees to it.
+func TestADeletionIsHeardOnEveryNode(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 2)
+	here, there := nodes[0], nodes[1]
+	ada, bob := here.register(t, "ada"), here.register(t, "bob")
+	room := there.group(t, bob, ada)
+	there.says(t, bob, room, "hello")
+	second := there.login(t, bob)
+	socket, events := there.dial(t, second), there.dial(t, second)
+	heard := listenAll(t, events, "1", nil)
+	receive(t, heard)
+	if found := there.senders(t, ada, room); len(found) == 0 || found[0].Sender.DisplayName != "BOB" { // and remembers
+		t.Fatalf("%+v", found)
+	}
+	if err := here.gql(t.Context(), bob.token, deleteDoc, vars("p", password("bob")), nil); err != nil {
+		t.Fatal(err)
+	}
+	there.mustBeOver(t, second, socket)
+	closesWith(t, events, 4403, time.Second+slack)
+	there.mustBeNoToken(t, "a token of another session", second.token)
+	for _, p := range nodes {
+		await(t, 20*time.Second+grace, "tombstones", func() bool { all, n := p.blanked(t, ada, room, bob.id); return all && n == 1 })
+	}
+	if r := there.ask(t, ada.token, `mutation { requestExport { export { id } } }`, nil); r.code() != "FAILED_PRECONDITION" || !strings.Contains(r.body, "NO_EXPORTS") {
+		t.Errorf("nodes without a directory in common: %v", r)
+	}
+}
