@@ -272,7 +272,7 @@ func (p *program) database(t testing.TB, args []string) *sqldb.DB {
 func (p *program) count(t testing.TB, args []string, query string) (n int) {
 	t.Helper()
 	db := p.database(t, args)
-	defer db.Close() //nolint:errcheck // Only read.
+	defer db.Close()
 	if err := db.QueryRow(t.Context(), query).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func (p *program) hasNoWord(t testing.TB, args []string, word string) {
 		return
 	}
 	db := p.database(t, args)
-	defer db.Close() //nolint:errcheck // Only read.
+	defer db.Close()
 	scan := func(r sqldb.Row) (s string, err error) { err = r.Scan(&s); return s, err }
 	rows, err := db.Query(t.Context(), `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`)
 	tables, err := sqldb.Collect(rows, err, scan)

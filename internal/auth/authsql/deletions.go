@@ -121,8 +121,10 @@ func blankAccount(ctx context.Context, tx *sqldb.Tx, a auth.Account, d auth.Dele
 		{`DELETE FROM auth_mail WHERE subject_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_links WHERE subject_id = $1`, []any{a.ID}},
 		{`INSERT INTO auth_deletions (user_id, name_hash, deleted_at, erased_at) VALUES ($1, $2, $3, 0)`, []any{a.ID, d.NameKey(a.Username), at}},
-		{`UPDATE auth_accounts SET email = '', email_key = $2, username = $2, role = $3, state = $4, password_hash = '', email_verified_at = 0 WHERE id = $1`,
-			[]any{a.ID, name, role, auth.Deleted}},
+		{
+			`UPDATE auth_accounts SET email = '', email_key = $2, username = $2, role = $3, state = $4, password_hash = '', email_verified_at = 0 WHERE id = $1`,
+			[]any{a.ID, name, role, auth.Deleted},
+		},
 	} {
 		if _, err := tx.Exec(ctx, step.text, step.args...); err != nil {
 			return fmt.Errorf("blank the account: %w", err)
