@@ -78,6 +78,8 @@ type userResetPasswordCmd struct {
 	Stdin bool `help:"Read the password from the terminal or standard input, instead of making one."`
 }
 
+type userResetTotpCmd struct{ accountArgs }
+
 type inviteCreateCmd struct {
 	Email    string        `placeholder:"ADDRESS" help:"The one address that it is for; any when nothing is said."`
 	Lasts    time.Duration `placeholder:"DURATION" default:"168h" help:"How long it is good, as 72h; a year at most."`
@@ -242,6 +244,12 @@ func (c *userResetPasswordCmd) run(ctx context.Context, cfg Config, out io.Write
 			t.Password = password
 		}
 		return t, "Reset the password of " + a.Username + ": its sessions have ended.", s.ResetPassword(ctx, a, password)
+	})
+}
+
+func (c *userResetTotpCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
+	return c.about(ctx, cfg, out, "user reset-totp", func(ctx context.Context, s *auth.Service, a auth.Account) (told, string, error) {
+		return tell(a), "Took away the second factor of " + a.Username + ": its sessions have ended.", s.ResetTotp(ctx, a.ID)
 	})
 }
 

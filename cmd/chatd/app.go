@@ -37,6 +37,7 @@ type app struct {
 	out      io.Writer
 	stores   *stores
 	redis    *redisdb.DB // nil without
+	limits   *limits
 	contexts *contexts
 	ended    *authredis.Ended // nil without Redis
 	bus      bus.Bus
@@ -118,11 +119,11 @@ func (a *app) close() {
 
 func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	registry.MustRegister(a.stores, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	limiter := newLimiter(a.cfg, a.redis, a.log, registry)
+	a.limits = newLimits(a.cfg, a.redis, a.log, registry)
 	if a.bus, err = newBus(a.cfg, a.log, registry); err != nil {
 		return err
 	}
-	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, a.redis, limiter, a.log); err != nil {
+	if a.contexts, err = newContexts(a.cfg, a.stores, a.bus, a.redis, a.limits, a.log); err != nil {
 		return err
 	}
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -137,7 +138,7 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	if a.engine, err = newEngine(a.contexts.parts(), graphQL(a.cfg, a.log)); err != nil {
 		return err
 	}
-	a.sockets = newSockets(a.cfg, a.engine, a.contexts, limiter, a.log, registry)
+	a.sockets = newSockets(a.cfg, a.engine, a.contexts, a.limits, a.log, registry)
 	a.contexts.auth.OnEnded(a.endSessions)
 	a.contexts.auth.OnRoleChanged(a.reconnect)
 	a.health = httpx.NewHealth(a.log, httpx.HealthConfig{LoopbackOnly: a.cfg.Production() && a.cfg.Network.OpsListen == ""})
@@ -155,9 +156,9 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 		return err
 	}
 	f := &face{
-		files: files, exports: a.contexts.exports,
+		files: files, exports: a.contexts.exports, signIns: a.contexts.signIns,
 		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
-		present: a.contexts.present, limiter: limiter, health: a.health, registry: registry, log: a.log,
+		present: a.contexts.present, limits: a.limits, health: a.health, registry: registry, log: a.log,
 	}
 	a.listen(f.handlers())
 	return nil
@@ -208,11 +209,15 @@ func (a *app) run(ctx context.Context) error {
 		lifecycle.Part{Name: "presence", Run: a.contexts.present.Run},
 	)
 	g.Add(lifecycle.Part{Name: "user", Start: a.contexts.user.Start, Run: a.contexts.user.Run})
+	g.Add(lifecycle.Part{Name: "names", Start: a.contexts.user.StartIndex, Run: until(a.contexts.user.Index)})
 	if a.redis != nil {
 		g.Add(
 			lifecycle.Part{Name: "redis", Run: until(a.redis.Run)},
 			lifecycle.Part{Name: "ended sessions", Run: until(a.ended.Run)},
 		)
+	}
+	if a.limits.settler != nil {
+		g.Add(lifecycle.Part{Name: "limits", Run: until(a.limits.settler.Run)})
 	}
 	g.Add(a.relays...)
 	g.Add(eraser(a.stores, a.contexts.auth, a.log), exporter(a.stores, a.contexts.auth, a.log))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/keys"
 )
 
@@ -59,8 +60,11 @@ var decoders = map[string]decoder{
 	"prefix":    textDecoder(checkPrefix),
 	"folder":    textDecoder(checkDirectory),
 	"types":     decodeTypes,
+	"limits":    decodeLimits,
 	"origins":   decodeOrigins,
 	"networks":  decodeNetworks,
+	"providers": decodeProviders,
+	"returns":   decodeReturns,
 	"count":     decodeCount,
 	"bytes":     decodeBytes,
 	"duration":  decodeDuration,
@@ -167,6 +171,16 @@ func decodeOrigins(_ *kong.Value, raw string, target reflect.Value) error {
 	return nil
 }
 
+// decodeLimits adds to what is there: the flag may be given several times.
+func decodeLimits(_ *kong.Value, raw string, target reflect.Value) error {
+	settings := fields(raw)
+	if _, err := budgets().With(settings); err != nil {
+		return err
+	}
+	target.Set(reflect.AppendSlice(target, reflect.ValueOf(settings)))
+	return nil
+}
+
 func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 	var networks []netip.Prefix
 	for _, text := range fields(raw) {
@@ -180,6 +194,23 @@ func decodeNetworks(_ *kong.Value, raw string, target reflect.Value) error {
 		networks = append(networks, network.Masked())
 	}
 	target.Set(reflect.ValueOf(networks))
+	return nil
+}
+
+func decodeProviders(_ *kong.Value, raw string, target reflect.Value) error {
+	list, err := authoidc.Parse(raw)
+	target.Set(reflect.ValueOf(list))
+	return err
+}
+
+func decodeReturns(_ *kong.Value, raw string, target reflect.Value) error {
+	list := fields(raw)
+	for _, to := range list {
+		if err := authoidc.CheckReturnURL(to); err != nil {
+			return fmt.Errorf("%q %w", to, err)
+		}
+	}
+	target.Set(reflect.ValueOf(list))
 	return nil
 }
 
@@ -261,6 +292,9 @@ func (c *Config) check(f *faults) {
 		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
 	}
 	c.checkBus(f)
+	if len(c.Accounts.Providers) > 0 && c.Network.PublicURL == "" {
+		f.flag("oidc-providers", "providers send browsers back to --public-url: give it too, as https://chat.example.org")
+	}
 	if c.Production() {
 		c.checkProduction(f)
 	}
@@ -315,6 +349,11 @@ func (c *Config) checkProduction(f *faults) {
 	}
 	if slices.Contains(c.Network.AllowedOrigins, "*") {
 		f.flag("allowed-origins", "* lets every site call the API; production names the sites")
+	}
+	for _, p := range c.Accounts.Providers {
+		if raw := p.InTheClear(); raw != "" {
+			f.flag("oidc-providers", "%q is reached at %s: http shows the secret and lets others answer; production uses https", p.Name, raw)
+		}
 	}
 	for _, network := range c.Network.TrustedProxies {
 		if network.Bits() == 0 {

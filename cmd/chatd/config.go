@@ -7,6 +7,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"chatd/internal/auth"
+	"chatd/internal/auth/authoidc"
+	"chatd/internal/platform/limit"
+	"chatd/internal/platform/wsgql"
 )
 
 // Config is the whole configuration of a server, one struct per part. Its
@@ -68,8 +73,10 @@ type BusConfig struct {
 
 // AccountsConfig is who may get an account.
 type AccountsConfig struct {
-	Registration string `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
-	AuditDays    int    `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
+	Registration string             `type:"choice" choices:"open,invite,closed" default:"open" help:"Who may register: anybody, who was invited, nobody."`
+	Providers    authoidc.Providers `name:"oidc-providers" type:"providers" placeholder:"JSON" help:"Other services that people sign in by, as [{\"name\": \"example\", \"issuer\": \"https://id.example.org\", \"clientId\": \"chatd\", \"clientSecret\": \"…\"}]; better given by the environment or the file."`
+	ReturnURLs   []string           `name:"sign-in-return-urls" type:"returns" placeholder:"LIST" help:"Where browsers may be sent after that, beside pages of --public-url: whole addresses, separated by commas."`
+	AuditDays    int                `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
 }
 
 // FilesConfig is where files of messages lie and how much of them there may be.
@@ -92,6 +99,7 @@ type GraphQLConfig struct {
 // LimitsConfig bounds what one client may ask of the server.
 type LimitsConfig struct {
 	RateLimits        Switch        `type:"choice" choices:"on,off" default:"on" help:"off lifts rate limits and the caps on connections, for benchmarks."`
+	Rates             []string      `name:"limit" type:"limits" placeholder:"NAME=BURST/PER" help:"One of the rate limits instead of its default, as sends=200/50ms for 200 at once and one more each 50 ms, or sends=off; several with commas, or the flag again. docs/operations.md has the names."`
 	MaxBody           int           `type:"bytes" min:"1KiB" max:"64MiB" default:"1MiB" help:"Largest HTTP request."`
 	MaxDocument       int           `type:"bytes" min:"1KiB" max:"4MiB" default:"64KiB" help:"Longest GraphQL document."`
 	MaxDepth          int           `type:"count" min:"2" max:"100" default:"12" help:"Deepest nesting of a document."`
@@ -103,6 +111,45 @@ type LimitsConfig struct {
 	MaxFrame          int           `type:"bytes" min:"1KiB" max:"16MiB" default:"256KiB" help:"Largest WebSocket message after the acknowledgement."`
 	MaxInitFrame      int           `type:"bytes" min:"1KiB" max:"1MiB" default:"8KiB" help:"Largest WebSocket message before the acknowledgement."`
 	MaxSocketsPerUser int           `type:"count" min:"1" max:"100000" default:"20" help:"Most sockets of one user."`
+}
+
+// budgets are the rate limits when nothing is said: the one table of them.
+func budgets() limit.Table {
+	row := func(name string, burst int, per time.Duration, whose, what string) limit.Row {
+		return limit.Row{Budget: limit.Budget{Name: name, Rate: limit.Rate{Burst: burst, Per: per}}, Whose: whose, What: what}
+	}
+	sign := auth.DefaultRates()
+	of := func(name string, r limit.Rate, whose, what string) limit.Row {
+		return row(name, r.Burst, r.Per, whose, what)
+	}
+	return limit.Table{
+		row("requests-user", 400, 10*time.Millisecond, "user", "GraphQL operations over HTTP and all of his sockets, and requests about files, together"),
+		row("requests-token", 200, 20*time.Millisecond, "personal token", "the same, of one token; they count for its user too"),
+		row("requests-network", 400, 10*time.Millisecond, "network", "the same, of all who have not signed in"),
+		row("sends", 200, 50*time.Millisecond, "user", "messages sent, retries too"),
+		row("uploads", 100, time.Second, "user", "uploads begun"),
+		row(wsgql.ConnectBudget, 600, 50*time.Millisecond, "network", "WebSocket connections"),
+		row("messages-socket", 400, 10*time.Millisecond, "socket", "messages of the protocol, pings too"),
+		of("login-account", sign.Account, "login", "sign-ins to it, from wherever"),
+		of("login-network", sign.Network, "network", "sign-ins, to whatever; and as many by other providers"),
+		of("login-known", sign.Known, "login and network", "sign-ins from where the account signed in within 30 days; instead of the two above"),
+		of("register-network", sign.Register, "network", "accounts made"),
+		of("email-taken", sign.EmailTaken, "network", "times that it learns that an address has an account; then it cannot register"),
+		of("totp", sign.Totp, "user", "codes of a second factor tried, right ones too"),
+		of("totp-day", sign.TotpDay, "user", "the same for longer"),
+		of("password", sign.Password, "user", "passwords that a signed-in user is asked for again"),
+		row("invite-codes", 20, 10*time.Second, "user", "codes of groups' invitations tried"),
+	}
+}
+
+// table is the rate limits that are in force; the settings were checked when
+// they were read.
+func (l *LimitsConfig) table() limit.Table {
+	t, err := budgets().With(l.Rates)
+	if err != nil {
+		panic(err)
+	}
+	return t
 }
 
 // LogConfig is what the server writes about itself.

@@ -56,6 +56,8 @@ func TestABadConfigurationIsRefusedByName(t *testing.T) {
 		"files without a bound":            {args: []string{"--max-file", "1TiB"}, want: "--max-file (CHATD_MAX_FILE)"},
 		"a quota of nothing":               {args: []string{"--file-quota", "0"}, want: "--file-quota"},
 		"uploads that are kept for ever":   {args: []string{"--keep-unsent-files", "9000h"}, want: "--keep-unsent-files"},
+		"a limit of another name":          {args: []string{"--limit", "sent=1/1s"}, want: `--limit (CHATD_LIMIT): "sent" is none of the limits: requests-user,`},
+		"a limit that is no rate":          {env: []string{"CHATD_LIMIT=sends=fast"}, want: `write sends=200/50ms for 200 at once and one more each 50ms, or sends=off`},
 		"a short secret":                   {env: []string{"CHATD_SECRET=hunter2"}, want: "CHATD_SECRET"},
 		"a dull secret":                    {env: []string{"CHATD_SECRET=" + strings.Repeat("ab", 32)}, want: "CHATD_SECRET"},
 		"a store that is not PostgreSQL":   {args: []string{"--postgres-url", "mysql://x/y"}, want: "--postgres-url"},
@@ -195,6 +197,28 @@ func TestACommandLineThatIsNotUnderstoodEndsWithTwo(t *testing.T) {
 		if exitCode(err) != 2 || !strings.Contains(err.Error(), "--help") {
 			t.Errorf("%q: exit status %d, %v", args, exitCode(err), err)
 		}
+	}
+}
+
+// The flag may be given again; the environment and the file hold lists.
+func TestLimitsAreSetOneByOne(t *testing.T) {
+	t.Parallel()
+	file := settingsIn(t, `{"limit": ["sends=7/1s", "totp=off"]}`)
+	for name, c := range map[string]struct {
+		env, args []string
+		want      string
+	}{
+		"flags":    {args: []string{"--limit", "sends=7/1s", "--limit", "totp=off"}, want: "--limit"},
+		"a list":   {env: []string{"CHATD_LIMIT=sends=7/1s,totp=off"}, want: "CHATD_LIMIT"},
+		"the file": {args: []string{"--config", file}, want: file},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, err := check(t, c.env, c.args...)
+			if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "limit sends=7/1s totp=off "+c.want) {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,9 +13,9 @@ import (
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authhttp"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
-	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/ids"
@@ -23,6 +24,7 @@ import (
 	"chatd/internal/platform/limit/redislimit"
 	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
+	"chatd/internal/platform/principal"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/zipdir"
@@ -38,36 +40,46 @@ type contexts struct {
 	chat    *chat.Service
 	viewers *feed.Viewers
 	cursors *page.Sealer
-	links   *chathttp.Links
+	links   *links.Signer
+	signIns *authoidc.Face
 	exports *links.Signer
 }
 
-func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, limiter limit.Checker, log zerolog.Logger) (*contexts, error) {
+func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits, log zerolog.Logger) (*contexts, error) {
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
-		Company: company{c},
+		Company: company{c}, Wardrobe: wardrobe{c},
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
+		Factors: s.auth, Tokens: s.auth, Identities: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
 		Exports: s.auth, Exporters: []auth.Exporter{c.user, messages{c, s}}, Archives: s.archives(cfg),
-		Profiles: profiles{c.user}, Ring: s.ring, Limiter: limiter, Log: log,
+		Profiles: profiles{c.user}, Ring: s.ring, Limiter: l.checker, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
-		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour,
+		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour, Rates: l.signIn(),
+		Providers: cfg.Accounts.Providers.Public(),
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
-		Limiter:    limiter,
+		Limiter:    l.checker,
+		Meter:      l.meter,
 		Discretion: c.user,
 		Walls:      c.user,
 		Blobs:      s.blobs(),
-	}, chat.Config{Files: filesLimits(cfg)})
-	c.links = chathttp.NewLinks(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"))
+		Faces:      c.user,
+	}, chat.Config{
+		Files: filesLimits(cfg), Codes: l.table.Budget("invite-codes").Rate,
+		Sends: l.table.Budget("sends"), Uploads: l.table.Budget("uploads"),
+	})
+	c.signIns = authoidc.New(authoidc.Deps{SignIns: c.auth, Ring: s.ring, Log: log}, authoidc.Config{
+		PublicURL: cfg.Network.PublicURL, Providers: cfg.Accounts.Providers, ReturnURLs: cfg.Accounts.ReturnURLs,
+	})
+	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.exports = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("export links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
@@ -95,6 +107,17 @@ type company struct{ c *contexts }
 
 func (y company) Together(ctx context.Context, user ids.User, of []ids.User) ([]ids.User, error) {
 	return y.c.chat.Together(ctx, user, of)
+}
+
+// wardrobe is user's view of chat's files.
+type wardrobe struct{ c *contexts }
+
+func (w wardrobe) Wear(ctx context.Context, u ids.User, id ids.Attachment) error {
+	err := w.c.chat.WearAvatar(ctx, u, id)
+	if errors.Is(err, chat.ErrNoFile) {
+		return user.ErrBadAvatar
+	}
+	return err
 }
 
 // profiles is auth's view of user: registering makes a profile at once.
@@ -178,15 +201,60 @@ func alone(ctx context.Context, s *stores, name string, do func(context.Context)
 	return do(ctx)
 }
 
-// newLimiter counts for all nodes, in this process, or not at all.
-func newLimiter(cfg Config, shared *redisdb.DB, log zerolog.Logger, reg prometheus.Registerer) limit.Checker {
-	switch {
-	case cfg.Limits.RateLimits == Off:
-		return limit.Off{}
-	case shared != nil:
-		return redislimit.New(redislimit.Deps{Redis: shared, Log: log, Metrics: reg}, limit.Config{})
-	default:
-		return limit.NewLocal(limit.Config{})
+// limits count: the checker what is tried seldom, exactly over all nodes; the
+// meter what is done all the time, without asking anybody (ADR 37).
+type limits struct {
+	table   limit.Table
+	checker limit.Checker
+	meter   *limit.Meter        // nil with --rate-limits off
+	settler *redislimit.Settler // nil without Redis
+}
+
+// newLimits counts for all nodes, in this process, or not at all.
+func newLimits(cfg Config, shared *redisdb.DB, log zerolog.Logger, reg prometheus.Registerer) *limits {
+	l := &limits{table: cfg.Limits.table(), checker: limit.Off{}}
+	if cfg.Limits.RateLimits == Off {
+		return l
+	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chatd_limit_refused_total", Help: "Requests, messages, uploads and sockets that were refused, by the name of the limit.",
+	}, []string{"limit"})
+	reg.MustRegister(refused)
+	l.meter = limit.NewMeter(limit.MeterConfig{Shared: shared != nil, Refused: func(name string) { refused.WithLabelValues(name).Inc() }})
+	if shared == nil {
+		l.checker = limit.NewLocal(limit.Config{})
+		return l
+	}
+	l.checker = redislimit.New(redislimit.Deps{Redis: shared, Log: log, Metrics: reg}, limit.Config{})
+	l.settler = redislimit.NewSettler(redislimit.SettlerDeps{Redis: shared, Meter: l.meter, Log: log, Metrics: reg})
+	return l
+}
+
+// signIn is what auth counts.
+func (l *limits) signIn() auth.Rates {
+	rate := func(name string) limit.Rate { return l.table.Budget(name).Rate }
+	return auth.Rates{
+		Account: rate("login-account"), Network: rate("login-network"), Known: rate("login-known"),
+		Register: rate("register-network"), EmailTaken: rate("email-taken"),
+		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"),
+	}
+}
+
+// requests bounds how often one user, one of his personal tokens, or one
+// network that has not signed in may ask, over HTTP and WebSocket together.
+func (l *limits) requests() func(context.Context) (time.Duration, bool) {
+	user, token, network := l.table.Budget("requests-user"), l.table.Budget("requests-token"), l.table.Budget("requests-network")
+	return func(ctx context.Context) (time.Duration, bool) {
+		p, ok := principal.From(ctx)
+		if !ok {
+			return l.meter.Take(network, principal.ClientFrom(ctx).NetworkID())
+		}
+		if !p.Token.IsZero() {
+			if wait, ok := l.meter.Take(token, p.Token.Array()); !ok {
+				return wait, false
+			}
+		}
+		return l.meter.Take(user, p.User.Array())
 	}
 }
 

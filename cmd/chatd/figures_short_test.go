@@ -41,6 +41,10 @@ const (
 
 	syncedSends = 20
 
+	signIns = 60 // at once
+
+	halfMadeRounds = 3
+
 	contentionTime = 3 * time.Second
 
 	removals = 6

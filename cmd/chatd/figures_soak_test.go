@@ -37,6 +37,10 @@ const (
 
 	syncedSends = 100
 
+	signIns = 300 // at once
+
+	halfMadeRounds = 100
+
 	contentionTime = 5 * time.Minute
 
 	removals = 200

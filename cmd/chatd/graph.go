@@ -10,10 +10,11 @@ import (
 	"chatd/internal/auth/authgraph"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chatgraph"
-	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/ids"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user"
@@ -31,7 +32,7 @@ type parts struct {
 	chat    *chat.Service
 	feed    *feed.Viewers
 	cursors *page.Sealer // of lists
-	links   *chathttp.Links
+	links   *links.Signer
 	exports authgraph.Exports
 }
 
@@ -48,7 +49,9 @@ type graph struct {
 // newEngine composes the schema and ties it to its resolvers: what cfg says of
 // both is filled in here.
 func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
-	people := usergraph.NewUsers(p.user, p.present)
+	people := usergraph.NewUsers(p.user, p.present, usergraph.Pictures{
+		Links: p.links, Path: func(id ids.Attachment) string { return chat.FilePath(id, true) },
+	})
 	g := &graph{accounts: authgraph.NewNodes(p.auth, people), people: people, present: p.present, feed: p.feed}
 	g.chat = chatgraph.New(chatgraph.Deps{Chat: p.chat, People: g.people, Sealer: p.cursors, Links: p.links})
 	cfg.SDL = append([]gqlx.Source{
@@ -68,6 +71,7 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	})
 	cfg.Before = g.before
 	cfg.Direct = g.chat.Direct()
+	cfg.Links = p.links
 	e, err := gqlx.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("compose the GraphQL schema: %w", err)

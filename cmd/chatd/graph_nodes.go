@@ -67,6 +67,7 @@ type wanted struct {
 	tokens        []ids.PersonalToken
 	toServer      []ids.Invite
 	audit         []ids.Audit
+	identities    []ids.Identity
 	invites       []ids.GroupInvite
 	reports       []ids.Report
 	attachments   []ids.Attachment
@@ -88,6 +89,8 @@ func (w *wanted) add(id string) {
 		w.toServer = append(w.toServer, v)
 	} else if v, ok := ids.ParseAudit(id); ok {
 		w.audit = append(w.audit, v)
+	} else if v, ok := ids.ParseIdentity(id); ok {
+		w.identities = append(w.identities, v)
 	} else if v, ok := ids.ParseGroupInvite(id); ok {
 		w.invites = append(w.invites, v)
 	} else if v, ok := ids.ParseReport(id); ok {
@@ -168,8 +171,17 @@ func (g *graph) loadSessions(ctx context.Context, w wanted, found func(object)) 
 	return nil
 }
 
-// loadTokens reads one by one: nobody has a use for many.
+// loadTokens reads one by one, and identities too: nobody has a use for many.
 func (g *graph) loadTokens(ctx context.Context, w wanted, found func(object)) error {
+	for _, id := range w.identities {
+		i, err := g.accounts.Identity(ctx, id)
+		switch {
+		case err == nil:
+			found(i)
+		case errs.KindOf(err) != errs.NotFound:
+			return err
+		}
+	}
 	for _, id := range w.tokens {
 		t, err := g.accounts.PersonalToken(ctx, id)
 		switch {
@@ -248,6 +260,9 @@ func (n *Node) ToSession() (*authgraph.Session, bool) { return is[*authgraph.Ses
 func (n *Node) ToPersonalToken() (*authgraph.PersonalToken, bool) {
 	return is[*authgraph.PersonalToken](n.object)
 }
+
+// ToIdentity tells whether it is an identity.
+func (n *Node) ToIdentity() (*authgraph.Identity, bool) { return is[*authgraph.Identity](n.object) }
 
 // ToInvite tells whether it is an invitation to the server.
 func (n *Node) ToInvite() (*authgraph.Invite, bool) { return is[*authgraph.Invite](n.object) }

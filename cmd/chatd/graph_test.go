@@ -181,7 +181,7 @@ func (s *somebody) listen(doc string, vars map[string]any) (next func() string) 
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			return string(r.Append(nil, it.Local))
+			return string(live.Append(nil, r, it.Local))
 		case <-time.After(5*time.Second + grace):
 			s.t.Fatal("no event")
 			return ""

@@ -52,6 +52,7 @@ type grammar struct {
 		Reinstate     userReinstateCmd     `cmd:"" help:"Put a suspended account into use again."`
 		Promote       userPromoteCmd       `cmd:"" help:"Give an account another role; admin when none is said."`
 		ResetPassword userResetPasswordCmd `cmd:"" help:"Give an account another password and end its sessions. A random one is printed when none is given."`
+		ResetTotp     userResetTotpCmd     `cmd:"" help:"Take away the second factor of somebody who has lost it, and end his sessions. See first that it is him."`
 	} `cmd:"" help:"About accounts, beside a server that may be running."`
 	Invite struct {
 		Create inviteCreateCmd `cmd:"" help:"Make an invitation to the server and print its code: it is nowhere kept."`
@@ -118,6 +119,8 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.User.Promote.Settings.then(ctx, p, k, out, g.User.Promote.run)
 	case "user reset-password <login>":
 		return g.User.ResetPassword.Settings.then(ctx, p, k, out, g.User.ResetPassword.run)
+	case "user reset-totp <login>":
+		return g.User.ResetTotp.Settings.then(ctx, p, k, out, g.User.ResetTotp.run)
 	case "invite create":
 		return g.Invite.Create.Settings.then(ctx, p, k, out, g.Invite.Create.run)
 	case "version":

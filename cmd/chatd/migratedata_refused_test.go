@@ -183,7 +183,7 @@ func TestAChangedRowInTheTargetIsFoundAndNotServed(t *testing.T) {
 	for _, c1 := range []struct{ do, undo, want string }{
 		{`UPDATE chat_message SET text = text || '.' WHERE seq = 3`, `UPDATE chat_message SET text = left(text, -1) WHERE seq = 3`, "chat_message"},
 		{`UPDATE auth_sessions SET refresh_generation = refresh_generation + 1`, `UPDATE auth_sessions SET refresh_generation = refresh_generation - 1`, "auth_sessions"},
-		{`INSERT INTO user_terms SELECT 'zzz', id FROM user_profiles LIMIT 1`, `DELETE FROM user_terms WHERE term = 'zzz'`, "user_terms"},
+		{`INSERT INTO user_presence SELECT id, 'BUSY', 1 FROM user_profiles p WHERE NOT EXISTS (SELECT 1 FROM user_presence s WHERE s.user_id = p.id) LIMIT 1`, `DELETE FROM user_presence WHERE last_active_at = 1`, "user_presence"},
 		{`UPDATE relay_positions SET pos = pos + 1`, `UPDATE relay_positions SET pos = pos - 1`, "relay_positions"},
 	} {
 		unfinish()

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,13 +10,13 @@ import (
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authhttp"
+	"chatd/internal/auth/authoidc"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chathttp"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/limit"
 	"chatd/internal/platform/links"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/webassets"
@@ -37,11 +35,12 @@ type face struct {
 	cfg      Config
 	files    *chathttp.Face // nil without
 	exports  *links.Signer
+	signIns  *authoidc.Face
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
 	accounts *auth.Service
 	present  *user.PresenceService
-	limiter  limit.Limiter
+	limits   *limits
 	health   *httpx.Health
 	registry *prometheus.Registry
 	log      zerolog.Logger
@@ -55,6 +54,7 @@ func (f *face) handlers() faces {
 	var out faces
 	all := chi.NewRouter()
 	f.graphql(all)
+	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
 	all.Handle(authhttp.Path+"*", f.limited(authhttp.New(f.accounts, f.exports, f.log)))
 	f.pages(all)
@@ -85,7 +85,7 @@ func newFiles(cfg Config, s *stores, c *contexts, log zerolog.Logger) (*chathttp
 		return nil, nil //nolint:nilnil // There is none.
 	}
 	return chathttp.New(chathttp.Deps{
-		Chat: c.chat, Blobs: s.files, Links: c.links, Log: log, Denied: httpx.TokenError,
+		Chat: c.chat, Blobs: s.files, Links: c.links, Stands: c.auth.Stands, Log: log, Denied: httpx.TokenError,
 	}, chathttp.Config{MaxSize: int64(cfg.Files.MaxFile)})
 }
 
@@ -129,22 +129,9 @@ func onlySockets(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "Only WebSocket handshakes here, subprotocol "+wsgql.Protocol+".", http.StatusUpgradeRequired)
 }
 
-// requests bounds how often one user, or one network that has not signed in,
-// may ask, over HTTP and WebSocket together.
-func requests(limiter limit.Limiter) func(context.Context) (time.Duration, bool) {
-	rate := limit.Rate{Burst: 400, Per: 10 * time.Millisecond}
-	return func(ctx context.Context) (time.Duration, bool) {
-		key := "requests.network/" + principal.ClientFrom(ctx).Network()
-		if p, ok := principal.From(ctx); ok {
-			key = "requests.user/" + p.User.String()
-		}
-		return limiter.Allow(ctx, key, rate)
-	}
-}
-
-// limited applies that to what comes over HTTP.
+// limited counts requests that come over HTTP.
 func (f *face) limited(next http.Handler) http.Handler {
-	allow := requests(f.limiter)
+	allow := f.limits.requests()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wait, ok := allow(r.Context()); !ok {
 			httpx.Fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(wait)))
@@ -191,17 +178,18 @@ func (f *face) operations(r chi.Router, guarded bool) {
 }
 
 // newSockets makes the WebSocket face of the engine.
-func newSockets(cfg Config, e *gqlx.Engine, c *contexts, limiter limit.Limiter, log zerolog.Logger, reg prometheus.Registerer) *wsgql.Server {
+func newSockets(cfg Config, e *gqlx.Engine, c *contexts, counted *limits, log zerolog.Logger, reg prometheus.Registerer) *wsgql.Server {
 	l := cfg.Limits
 	return wsgql.New(wsgql.Deps{
-		Engine: wsgql.GQL(e), Auth: c.auth, Limiter: limiter, Log: log, Metrics: reg,
+		Engine: wsgql.GQL(e), Auth: c.auth, Meter: counted.meter, Log: log, Metrics: reg,
 	}, wsgql.Config{
 		Server: "chatd", Version: buildVersion(), SchemaVersion: schemaVersion(e.SDL()),
 		Capabilities:   map[string]any{"resume": true, "renewConnection": true},
 		AllowedOrigins: cfg.Network.AllowedOrigins,
 		InitBytes:      int64(l.MaxInitFrame), MessageBytes: int64(l.MaxFrame),
 		UnsentBytes: l.MaxUnsent, Subscriptions: l.MaxSubscriptions, SocketsPerUser: l.MaxSocketsPerUser,
-		Unlimited: l.RateLimits == Off, Requests: requests(limiter),
+		Unlimited: l.RateLimits == Off, Requests: counted.requests(),
+		ConnectRate: counted.table.Budget(wsgql.ConnectBudget).Rate, MessageRate: counted.table.Budget("messages-socket").Rate,
 		Attend: func(p principal.Principal) wsgql.Attendance { return c.present.Attend(p.User) },
 	})
 }

@@ -12,6 +12,8 @@ func idKinds(op operation, l leaf) []string {
 	switch name := l.path[len(l.path)-1]; name {
 	case "conversationId":
 		return []string{"conversation"}
+	case "identityId":
+		return []string{"identity"}
 	case "sessionId":
 		return []string{"session"}
 	case "tokenId":
@@ -32,7 +34,7 @@ func idKinds(op operation, l leaf) []string {
 	case "id", "ids":
 		switch op.field {
 		case "node", "nodes":
-			return []string{"conversation", "message", "session", "invite", "report", "attachment", "token", "toServer", "audit"}
+			return []string{"conversation", "message", "session", "invite", "report", "attachment", "token", "toServer", "audit", "identity"}
 		case "conversation":
 			return []string{"conversation"}
 		case "message", "editMessage", "deleteMessage":
@@ -52,7 +54,8 @@ var nobodys = somewhere{
 	"conversation": "cnv_01m83rvxcnf479rx379ektzzzz", "message": "msg_01m83rvxcnf479rx379ektzzzz",
 	"session": "ses_01m83rvxcnf479rx379ektzzzz", "invite": "giv_01m83rvxcnf479rx379ektzzzz", "user": "usr_01m83rvxcnf479rx379ektzzzz",
 	"report": "rep_01m83rvxcnf479rx379ektzzzz", "attachment": "att_01m83rvxcnf479rx379ektzzzz",
-	"token": "pat_01m83rvxcnf479rx379ektzzzz", "toServer": "inv_01m83rvxcnf479rx379ektzzzz", "audit": "aud_01m83rvxcnf479rx379ektzzzz",
+	"identity": "idn_01m83rvxcnf479rx379ektzzzz",
+	"token":    "pat_01m83rvxcnf479rx379ektzzzz", "toServer": "inv_01m83rvxcnf479rx379ektzzzz", "audit": "aud_01m83rvxcnf479rx379ektzzzz",
 }
 
 // ownValues gives every required argument a value that is good for the viewer.
@@ -113,7 +116,7 @@ func (p *program) session(t testing.TB, who person) string {
 
 // endsTheSession are operations that a test of all others leaves out.
 func endsTheSession(field string) bool {
-	return slices.Contains([]string{"logout", "logoutEverywhere", "register", "login", "refreshToken"}, field)
+	return slices.Contains([]string{"logout", "logoutEverywhere", "register", "login", "refreshToken", "exchangeSignInCode"}, field)
 }
 
 // A stranger, and somebody who was a member, get for every argument that can
@@ -121,7 +124,8 @@ func endsTheSession(field string) bool {
 // over HTTP and on a socket, and nothing that they try is seen by anybody.
 func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, unlimited...)
+	p, op := startSigningIn(t)
+	knows(op, "ada at corp")
 	root := p.register(t, "root") // who comes first administers the server
 	all := p.people(t, "user", 4)
 	ada, bob, cyd, dan := all[0], all[1], all[2], all[3]
@@ -140,6 +144,7 @@ func TestWhatIsNotTheViewersIsTheSameAsWhatIsNotThere(t *testing.T) {
 	foreign["audit"] = p.audit(t, root, nil)[0].ID
 	foreign["report"] = p.report(t, ada, foreign["message"])
 	foreign["token"], _ = p.personal(t, ada, "", "READ")
+	foreign["identity"] = p.linked(t, ada, "ada at corp").ID
 	foreign["attachment"] = p.upload(t, ada, "canary", []byte("canary"))
 	if _, err := p.sendFiles(t, ada, room, "canary with a file", "", foreign["attachment"]); err != nil {
 		t.Fatal(err)
@@ -235,7 +240,7 @@ func TestWithoutATokenOnlyTheOpenOperationsRun(t *testing.T) {
 	value := ownValues(nobodys)
 	for _, op := range p.api(t).operations() {
 		v := op.variables(value(op), nil, nil)
-		open := slices.Contains([]string{"register", "login", "refreshToken", "_service"}, op.field)
+		open := slices.Contains([]string{"register", "login", "refreshToken", "_service", "exchangeSignInCode", "signInProviders"}, op.field)
 		if !open && op.kind != "subscription" {
 			for _, token := range []string{"", "nonsense"} {
 				if r := p.ask(t, token, op.doc, v); r.status != 401 || r.code() != "UNAUTHENTICATED" {
@@ -276,7 +281,7 @@ func TestNobodyCanBeWrittenOrReadInAnothersName(t *testing.T) {
 	if r.code() != "" || strings.Contains(r.body, "@example.org") {
 		t.Errorf("%v", r)
 	}
-	told := []string{"Account", "Invite"} // to oneself; to administrators: all that leads there is refused to others
+	told := []string{"Account", "Identity", "Invite"} // to oneself; to administrators: all that leads there is refused to others
 	for name, typ := range p.api(t).types {
 		for _, f := range typ.Fields {
 			if strings.Contains(strings.ToLower(f.Name), "email") && !slices.Contains(told, name) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
@@ -11,14 +12,18 @@ import (
 	"io"
 	"maps"
 	"math/big"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"chatd/internal/platform/redisdb/redisdbtest"
 	"chatd/internal/platform/wsgql/wsclient"
 )
 
@@ -204,10 +209,24 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	token, text := p.personal(t, ada, "", "READ")
+	_, groupCode := p.invite(t, ada, room, nil)
+	_, code := p.inviteToServer(t, ada, nil)
+	recovery := p.secure(t, p.register(t, "careful")).recovery[0]
+	file := p.upload(t, ada, "a.txt", []byte("a file"))
+	var link struct{ SendMessage struct{ Message filed } }
+	if err := p.gql(t.Context(), ada.token, `mutation($c: ID!, $f: [ID!]!) { sendMessage(input: {conversationId: $c, text: "a file", attachmentIds: $f}) { message { `+filedFields+` } } }`,
+		vars("c", room, "f", []string{file}), &link); err != nil {
+		t.Fatal(err)
+	}
+	address := link.SendMessage.Message.Attachments[0].URL
+	_, signature, _ := strings.Cut(address, "sig=")
+	signature, _, _ = strings.Cut(signature, "&")
 	kinds := map[string]string{
+		"a group's code": groupCode, "an invitation's code": code, "a recovery code": recovery, "a file's id": file, "the signature of a link": signature,
 		"a personal token": text, "an access token": ada.token, "a refresh token": ada.refresh, "a session id": p.session(t, ada), "a user id": ada.id,
 		"the id of a personal token": token, "a stream cursor": d.Viewer.StreamCursor, "a list cursor": d.Messages.Edges[0].Cursor,
 	}
+	var tried []string
 	for what, text := range kinds {
 		if what != "an access token" && what != "a personal token" {
 			p.mustBeNoToken(t, what, text)
@@ -217,6 +236,26 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 				t.Errorf("%s as a refresh token: %v", what, err)
 			}
 		}
+		if what != "a group's code" {
+			if r := p.ask(t, p.register(t, fmt.Sprintf("user%d", len(tried))).token, byInviteDoc, vars("k", text)); r.code() != "NOT_FOUND" {
+				t.Errorf("%s as a group's code: %v", what, r)
+			}
+		}
+		if what != "an invitation's code" {
+			in := vars("email", "eve@example.org", "username", "eve", "password", "a long passphrase", "inviteCode", text)
+			if r := p.ask(t, "", `mutation($i: RegisterInput!) { register(input: $i) { user { id } } }`, vars("i", in)); r.code() != "BAD_USER_INPUT" {
+				t.Errorf("%s as an invitation's code: %v", what, r)
+			}
+		}
+		if what != "a recovery code" {
+			if r := p.ask(t, "", totpLogin, totpVars(person{name: "careful"}, text)); r.code() != "UNAUTHENTICATED" {
+				t.Errorf("%s as a second factor: %v", what, r)
+			}
+		}
+		if r := p.files(t, "", http.MethodGet, strings.Replace(address, signature, url.QueryEscape(text), 1), nil); what != "the signature of a link" && r.status != http.StatusNotFound {
+			t.Errorf("%s as the signature of a link: %d", what, r.status)
+		}
+		tried = append(tried, what)
 		if what != "a stream cursor" {
 			if r := p.ask(t, ada.token, `query($a: String) { events(after: $a) { pageInfo { endCursor } } }`, vars("a", text)); r.code() != "BAD_USER_INPUT" {
 				t.Errorf("%s as a stream cursor: %v", what, r)
@@ -347,15 +386,51 @@ func (p *program) login(t testing.TB, who person) person {
 	return who
 }
 
+// watched returns what clients have told Redis so far.
+func watched(t testing.TB, s *redisdbtest.Server) func() string {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", s.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var said bytes.Buffer
+	var reading sync.WaitGroup
+	t.Cleanup(reading.Wait)
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, "MONITOR\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reading.Go(func() {
+		part := make([]byte, 64<<10)
+		for {
+			n, err := conn.Read(part)
+			mu.Lock()
+			said.Write(part[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.String()
+	}
+}
+
 func TestNoSecretIsInTheDataOrTheLog(t *testing.T) {
 	t.Parallel()
-	p := startProgram(t, "--log-level", "trace")
+	redis := redisdbtest.Start(t)
+	heard := watched(t, redis)
+	p := startProgram(t, "--log-level", "trace", "--redis-url", redis.URL())
 	secrets := map[string]string{}
 	for i, who := range p.people(t, "user", 4) {
 		secrets[fmt.Sprint("password ", i)] = "a long passphrase of " + who.name
 		secrets[fmt.Sprint("address of the log ", i)] = who.name + "@example.org"
 		again := p.login(t, who)
-		for range 5 {
+		for range 50 {
 			secrets["access "+again.token] = again.token
 			secrets["refresh "+again.refresh] = strings.TrimPrefix(again.refresh, "chatd_rt_")
 			next, err := p.renew(t, again.refresh)
@@ -385,6 +460,18 @@ func TestNoSecretIsInTheDataOrTheLog(t *testing.T) {
 	secrets["personal token"] = strings.TrimPrefix(text, "chatd_pat_")
 	_ = p.dial(t, person{token: text})
 	_ = p.ask(t, "", totpLogin, totpVars(ada, factor.recovery[0]))
+	if err := p.gql(t.Context(), ada.token, `mutation { logoutEverywhere { ok } }`, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what Redis is told of ended sessions", func() bool { return strings.Contains(heard(), "auth/ended") })
+	for what, s := range secrets {
+		if strings.Contains(heard(), s) {
+			t.Errorf("Redis was told %.20s", what)
+		}
+	}
+	if len(secrets) < 200 || !strings.Contains(heard(), "limit:auth/login") {
+		t.Errorf("%d secrets; Redis was told %.2000s", len(secrets), heard())
+	}
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(p.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -22,6 +22,7 @@ import (
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/user/usersql"
 )
 
 // configCheckCmd is the command line of `chatd config check`.
@@ -47,6 +48,7 @@ func servers(cfg Config) []server {
 		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
 		{"redis-url", cfg.Data.RedisURL != "", askRedis},
 		{"kafka-brokers", cfg.several(), askKafka},
+		{"oidc-providers", len(cfg.Accounts.Providers) > 0, askProviders},
 		{"files-dir", cfg.several() || cfg.Files.Dir != "", askFiles},
 	}
 	return slices.DeleteFunc(all, func(s server) bool { return !s.named })
@@ -122,6 +124,9 @@ func askPostgres(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := db.CheckExtension(ctx, usersql.Extension); err != nil {
+		return "", err
+	}
 	what := map[sqldb.State]string{
 		sqldb.Absent: "tables will be made at the start", sqldb.Older: "will be migrated at the start", sqldb.Current: "is this version's",
 	}[is]
@@ -151,6 +156,12 @@ func askRedis(ctx context.Context, cfg Config) (string, error) {
 
 func askKafka(ctx context.Context, cfg Config) (string, error) {
 	return "Kafka answers", probeKafka(ctx, cfg)
+}
+
+// askProviders reads discovery documents. A start does not: a provider that is
+// away keeps nobody else out.
+func askProviders(ctx context.Context, cfg Config) (string, error) {
+	return cfg.Accounts.Providers.Check(ctx)
 }
 
 // askFiles looks at the directory of files, and changes nothing.

@@ -195,7 +195,7 @@ func shown(flag *kong.Flag) string {
 }
 
 // settingsFile is what the file of --config says: one JSON object, its keys
-// the names of flags, its values text, numbers, or lists of text.
+// the names of flags, its values text, numbers, or lists of text or objects.
 type settingsFile struct {
 	name   string
 	values map[string]string
@@ -244,6 +244,10 @@ func plain(raw json.RawMessage) (string, error) {
 	var list []string
 	if json.Unmarshal(raw, &list) == nil && list != nil {
 		return strings.Join(list, ","), nil
+	}
+	var objects []map[string]any
+	if json.Unmarshal(raw, &objects) == nil && len(objects) > 0 {
+		return string(raw), nil
 	}
 	var s string
 	if json.Unmarshal(raw, &s) == nil {

@@ -375,6 +375,14 @@ func TestTheCommandLineAdministersBesideTheServer(t *testing.T) {
 		if err := login(made.Password); err != nil {
 			t.Errorf("the new password: %v", err)
 		}
+		lost := p.register(t, "lost")
+		p.secure(t, lost)
+		socket = p.dial(t, lost)
+		must("", "user", "reset-totp", "lost")
+		p.mustBeOver(t, lost, socket)
+		if err := p.signIn(t, "lost"); err != nil {
+			t.Errorf("without the second factor that was lost: %v", err)
+		}
 		code := must("", "invite", "create", "--role", "guest", "--lasts", "1h")
 		if err := p.gql(t.Context(), "", `mutation($i: RegisterInput!) { register(input: $i) { user { id } } }`, vars("i", vars(
 			"email", "eve@example.org", "username", "eve", "password", password("eve"), "inviteCode", code)), nil); err != nil {
@@ -383,6 +391,7 @@ func TestTheCommandLineAdministersBesideTheServer(t *testing.T) {
 		for _, bad := range [][]string{
 			{"user", "suspend", "nobody"},
 			{"user", "promote", "ada", "--role", "king"},
+			{"user", "reset-totp", "lost"}, // it has none any more
 			{"user", "create", "--username", "ada", "--email", "x@example.org", "--generate"},
 			{"user", "create", "--username", "x", "--email", "x@example.org", "--generate"},
 			{"user", "create", "--username", "empty", "--email", "x@example.org"},
@@ -406,6 +415,7 @@ func TestTheCommandLineAdministersBesideTheServer(t *testing.T) {
 		for action, command := range map[string]string{
 			"REGISTERED": "chatd user create", "PASSWORD_RESET": "chatd user reset-password", "ROLE_CHANGED": "chatd user promote",
 			"SUSPENDED": "chatd user suspend", "REINSTATED": "chatd user reinstate", "INVITE_CREATED": "chatd invite create",
+			"SECOND_FACTOR_DISABLED": "chatd user reset-totp",
 		} {
 			if !strings.HasPrefix(got[action], command+", uid ") {
 				t.Errorf("%s by %q", action, got[action])

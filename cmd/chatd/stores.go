@@ -92,6 +92,9 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 	if err == nil {
 		_, err = stateOf(ctx, s.db, cfg)
 	}
+	if err == nil {
+		err = s.db.CheckExtension(ctx, usersql.Extension)
+	}
 	if err != nil {
 		return atStore(cfg, err)
 	}

@@ -36,6 +36,10 @@ const (
 	ActInviteCreated  Action = "INVITE_CREATED"
 	ActInviteRevoked  Action = "INVITE_REVOKED"
 	ActInviteUsed     Action = "INVITE_USED"
+	// The detail of these, and of REGISTERED and SIGNED_IN by one, is the
+	// provider's name.
+	ActIdentityLinked   Action = "IDENTITY_LINKED"
+	ActIdentityUnlinked Action = "IDENTITY_UNLINKED"
 )
 
 // Act is an entry of the audit log: who did what, to whom, from where, when.

@@ -27,10 +27,11 @@ const (
 // Deletion is an account to be deleted.
 type Deletion struct {
 	User ids.User
-	// Password is the hash that was shown to be the owner's; empty: nobody was
-	// asked.
+	// Asked says that the owner was asked for his password, which was that of
+	// the hash; empty when he has none.
+	Asked    bool
 	Password string
-	By       Proof // with Password: the second factor, of an account that has one
+	By       Proof // when he was asked: the second factor, of an account that has one
 	// NameKey makes the hash by which the name that the account had stays taken.
 	NameKey func(username string) []byte
 	At      time.Time
@@ -39,7 +40,7 @@ type Deletion struct {
 // Deletions deletes accounts.
 type Deletions interface {
 	// DeleteAccount makes an account Deleted in one commit. Gone with it are its
-	// address, username, password, second factor, recovery codes, networks, mail
+	// address, username, password, second factor, recovery codes, identities, networks, mail
 	// that waits, sessions and tokens, with the events of their ends, and what the log said
 	// of its names; the invitations that it made or that were for its address
 	// are revoked and have no address. Its bots are the longest-standing other
@@ -48,10 +49,12 @@ type Deletions interface {
 	// tokens by their Handles.
 	//
 	// ErrNoAccount also for one that is deleted; ErrWrongPassword when the hash
-	// is no longer d.Password; with it ErrTotpRequired without a proof and
+	// is no longer d.Password though he was asked; then ErrTotpRequired without a proof and
 	// ErrBadTotp for one that is spent, as for CreateSessionBy; ErrLastAdmin.
 	// Then nothing is changed.
 	DeleteAccount(ctx context.Context, d Deletion, act Act) ([]ids.Session, error)
+	// NameGone says whether a name was that of an account that is deleted.
+	NameGone(ctx context.Context, nameKey []byte) (bool, error)
 	// Erasing returns accounts that were deleted, those longest ago first, but
 	// for those of whom Erased was told; at most limit.
 	Erasing(ctx context.Context, limit int) ([]Erasure, error)
@@ -76,23 +79,52 @@ type Eraser interface {
 // for the colon.
 func GoneName(of ids.User) string { return "deleted:" + of.String() }
 
+// ErrSignInAgain asks who has no password to show that he can still sign in.
+var ErrSignInAgain = errs.New(errs.Precondition, "auth.sign_in_again", "Sign in once more, and then delete the account within ten minutes.", errs.Reason("SIGN_IN_AGAIN"))
+
+// signInIsFresh is for how long a sign-in stands for the password that somebody
+// has not.
+const signInIsFresh = 10 * time.Minute
+
 // DeleteAccount deletes the caller's account, for the password and, where there
-// is a second factor, a code or a recovery code. When it returns, his sessions
-// have ended and his profile has no name; what he wrote follows by Erase.
-// ErrWrongPassword, ErrTotpRequired, ErrBadCode, ErrTooMany, ErrLastAdmin.
+// is a second factor, a code or a recovery code. Who comes in by other providers
+// alone has signed in just before. When it returns, his sessions have ended and
+// his profile has no name; what he wrote follows by Erase. ErrWrongPassword,
+// ErrSignInAgain, ErrTotpRequired, ErrBadCode, ErrTooMany, ErrLastAdmin.
 func (s *Service) DeleteAccount(ctx context.Context, p principal.Principal, password, code string) error {
-	cred, err := s.ownPassword(ctx, p, password)
+	hash, err := s.ownProof(ctx, p, password)
 	if err != nil {
 		return err
 	}
 	by, err := s.prove(ctx, p.User, code)
 	if err == nil {
-		err = s.delete(ctx, Deletion{User: p.User, Password: cred.PasswordHash, By: by}, p.User)
+		err = s.delete(ctx, Deletion{User: p.User, Asked: true, Password: hash, By: by}, p.User)
 	}
 	if errors.Is(err, ErrBadTotp) {
 		return ErrBadCode.With(errs.Field("totp"))
 	}
 	return err
+}
+
+// ownProof is ownPassword, also for somebody who has none, and returns its hash.
+func (s *Service) ownProof(ctx context.Context, p principal.Principal, password string) (string, error) {
+	has, err := s.hasPassword(ctx, p.User)
+	if err == nil && has {
+		cred, err := s.ownPassword(ctx, p, password)
+		return cred.PasswordHash, err
+	}
+	if err != nil {
+		return "", fmt.Errorf("check the owner again: %w", err)
+	}
+	now := s.now()
+	session, err := s.deps.Sessions.Session(ctx, p.Session, now)
+	if err == nil && now.Sub(session.CreatedAt) > signInIsFresh {
+		err = ErrSignInAgain
+	}
+	if err != nil {
+		return "", fmt.Errorf("check the owner again: %w", err)
+	}
+	return "", nil
 }
 
 // DeleteFor is DeleteAccount without an actor, and without asking the owner.
@@ -123,6 +155,16 @@ func (s *Service) delete(ctx context.Context, d Deletion, actor ids.User) error 
 
 // nameKey is by what a name that was somebody's stays taken.
 func (s *Service) nameKey(username string) []byte { return s.mask("username " + username) }
+
+// nameFree says whether a name is nobody's and was nobody's.
+func (s *Service) nameFree(ctx context.Context, username string) (bool, error) {
+	_, err := s.deps.Accounts.CredentialByUsername(ctx, username)
+	if !errors.Is(err, ErrNoAccount) {
+		return false, err
+	}
+	gone, err := s.deps.Deletions.NameGone(ctx, s.nameKey(username))
+	return !gone && err == nil, err
+}
 
 // eraseSettles is for how long what began before an account was deleted may go
 // on: somebody may be adding its owner to a group at that moment, on a node

@@ -57,3 +57,16 @@ var (
 	ErrNoAdminScope  = errs.New(errs.Forbidden, "auth.no_admin_scope", "The scope ADMIN is for tokens of administrators.")
 	ErrTooManyTokens = errs.New(errs.Precondition, "auth.too_many_tokens", "There are as many tokens as one user may have. Revoke one first.", errs.Reason("TOO_MANY_TOKENS"))
 )
+
+// Sentinels of sign-in by other providers.
+var (
+	ErrBadSignInCode     = errs.New(errs.Unauthenticated, "auth.bad_sign_in_code", "The code is not valid, or has been used, or is another client's. Begin to sign in again.", errs.Field("code"))
+	ErrBadLinkCode       = errs.New(errs.BadInput, "auth.bad_link_code", "The code is not valid, or has been used, or is another client's. Begin to link again.", errs.Field("code"))
+	ErrLinkRequired      = errs.New(errs.Precondition, "auth.link_required", "There is an account with this e-mail address. Sign in to it, then link the provider to it.", errs.Reason("LINK_REQUIRED"))
+	ErrNoVerifiedEmail   = errs.New(errs.Precondition, "auth.no_verified_email", "The provider knows no verified e-mail address of this user.", errs.Reason("EMAIL_NOT_VERIFIED"))
+	ErrSuspended         = errs.New(errs.Precondition, "auth.suspended", "This account has been suspended.", errs.Reason("SUSPENDED"))
+	ErrIdentityTaken     = errs.New(errs.Conflict, "auth.identity_taken", "This identity is linked to another account.", errs.Reason("IDENTITY_TAKEN"))
+	ErrNoIdentity        = errs.New(errs.NotFound, "auth.no_identity", "No such identity.")
+	ErrLastWayIn         = errs.New(errs.Precondition, "auth.last_way_in", "Nothing else signs in to this account. Set a password first, or link another provider.", errs.Reason("LAST_WAY_IN"))
+	ErrTooManyIdentities = errs.New(errs.Precondition, "auth.too_many_identities", "There are as many identities as one account may have. Unlink one first.", errs.Reason("TOO_MANY_IDENTITIES"))
+)

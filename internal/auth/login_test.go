@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,6 +182,26 @@ func TestTooManyHashesAtOnceAreRefused(t *testing.T) {
 	wg.Wait()
 	if busy.Load() == 0 || wrong.Load() == 0 {
 		t.Fatalf("%d refused, %d checked", busy.Load(), wrong.Load())
+	}
+}
+
+// However often somebody signs in, his sessions are bounded, and the device
+// that he goes on using stays.
+func TestAThousandSignInsLeaveTheDeviceInUse(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	used := h.Register(t)
+	for n := range 1000 {
+		h.Clock.Add(time.Minute)
+		h.Login(t, used.Account)
+		if n%50 == 0 {
+			used = refresh(t, h, used.RefreshToken)
+		}
+	}
+	used = refresh(t, h, used.RefreshToken)
+	list, err := h.Sessions(t.Context(), h.Caller(t, used))
+	if err != nil || len(list) != 100 || !slices.ContainsFunc(list, func(s auth.Session) bool { return s.ID == used.Session.ID }) {
+		t.Fatal(len(list), err)
 	}
 }
 

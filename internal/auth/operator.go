@@ -102,5 +102,18 @@ func (s *Service) ResetPassword(ctx context.Context, a Account, password string)
 	return nil
 }
 
+// ResetTotp takes away the second factor of somebody who has lost it, recovery
+// codes too, and ends all his sessions: he signs in by his password alone then
+// and may set up another. ErrTotpOff.
+func (s *Service) ResetTotp(ctx context.Context, user ids.User) error {
+	gone, err := s.deps.Factors.DisableTotp(ctx, TotpTurn{User: user, At: s.now()}, Proof{Lost: true},
+		s.act(ctx, ActFactorOff, ids.User{}, user))
+	if err != nil {
+		return fmt.Errorf("reset a second factor: %w", err)
+	}
+	s.ended(gone)
+	return nil
+}
+
 // RandomPassword makes a password that nobody guesses, for who is to change it.
 func RandomPassword() string { return base64.RawURLEncoding.EncodeToString(keys.Random(15)) }

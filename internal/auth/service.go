@@ -52,14 +52,16 @@ type Deps struct {
 	Factors   Factors
 	Tokens    Tokens
 	Deletions Deletions
-	Profiles  Profiles
-	Ring      *keys.Ring
-	Limiter   limit.Checker
-	Log       zerolog.Logger
-	Erasers   []Eraser // those who have something of users, the profile first
 	Exports   Exports
-	Exporters []Exporter
-	Archives  *zipdir.Dir // of exports; nil: none are made
+	// Identities of other providers.
+	Identities Identities
+	Profiles   Profiles
+	Erasers    []Eraser // those who have something of users, the profile first
+	Exporters  []Exporter
+	Archives   *zipdir.Dir // of exports; nil: none are made
+	Ring       *keys.Ring
+	Limiter    limit.Checker
+	Log        zerolog.Logger
 }
 
 // Config of a Service. Zero values are the defaults that are named.
@@ -86,6 +88,7 @@ type Config struct {
 	Rates        Rates            // see Rates
 	AuditLife    time.Duration    // entries of the audit log are kept: for ever
 	Now          func() time.Time
+	Providers    []Provider // whom one can sign in by: none
 }
 
 func (c Config) withDefaults() Config {
@@ -256,6 +259,7 @@ func (s *Service) tidy(ctx context.Context) error {
 		},
 		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
 		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
+		func() (int, error) { return s.deps.Identities.PurgeSignInCodes(ctx, now, tidyBatch) },
 	}
 	if s.cfg.AuditLife > 0 {
 		old = append(old, func() (int, error) {

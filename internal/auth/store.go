@@ -38,6 +38,8 @@ type NewAccount struct {
 	Invite       []byte         // hash of the invitation's code; nil without
 	Verified     bool           // its address is known to be its owner's
 	Network      []byte         // of the address it was made from; nil when unknown
+	Identity     *Identity      // what it is made for; nil without
+	Code         []byte         // hash of the sign-in code that Identity came by
 	CreatedAt    time.Time
 }
 
@@ -55,12 +57,13 @@ type Accounts interface {
 	// CreateAccount makes the account, its first session (none when that is
 	// zero) and the event AccountRegistered in one commit, takes a use of the
 	// invitation where there is one, records the acts, those of action
-	// INVITE_USED with the invitation, and returns the account with the role
+	// INVITE_USED with the invitation, stores the identity and spends its code
+	// where there is one, and returns the account with the role
 	// that it got. Of any number at once, on all nodes, one gets what FirstAdmin
 	// promises, and no more than MaxUses come in by an invitation. An address
 	// that an invitation was for is forgotten with its use. ErrEmailTaken,
-	// ErrUsernameTaken (when both, this one), ErrBadSetupToken, ErrBadInvite:
-	// then nothing is changed.
+	// ErrUsernameTaken (when both, this one), ErrBadSetupToken, ErrBadInvite,
+	// ErrBadSignInCode, ErrIdentityTaken: then nothing is changed.
 	CreateAccount(ctx context.Context, a NewAccount, s Session, acts ...Act) (Account, error)
 	// Account returns an account; ErrNoAccount.
 	Account(ctx context.Context, id ids.User) (Account, error)

@@ -21,12 +21,16 @@ type Totp struct {
 type Proof struct {
 	Step     int64  // of a code of the authenticator
 	Recovery []byte // hash of a recovery code
+	// Lost says that whoever runs the server vouches for somebody who has
+	// neither: there must be a second factor in force, and nothing is spent.
+	// DisableTotp alone takes it.
+	Lost bool
 }
 
 // TotpTurn turns a second factor on or off.
 type TotpTurn struct {
 	User ids.User
-	Keep ids.Session // the one session of the user that does not end by it
+	Keep ids.Session // the one session of the user that does not end by it; zero for none
 	At   time.Time
 }
 
@@ -47,7 +51,8 @@ type Factors interface {
 	ConfirmTotp(ctx context.Context, t TotpTurn, sealed []byte, step int64, recovery [][]byte, acts ...Act) ([]ids.Session, error)
 	// DisableTotp forgets secret and recovery codes, spends the proof, and ends
 	// sessions as ConfirmTotp does. ErrBadTotp when the proof is spent or of
-	// nobody: then nothing is changed.
+	// nobody, ErrTotpOff when it was lost and there is nothing: then nothing is
+	// changed.
 	DisableTotp(ctx context.Context, t TotpTurn, by Proof, acts ...Act) ([]ids.Session, error)
 	// RecoveryCodes says how many are left.
 	RecoveryCodes(ctx context.Context, user ids.User) (int, error)

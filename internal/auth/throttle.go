@@ -39,6 +39,9 @@ type Rates struct {
 	Password limit.Rate
 }
 
+// DefaultRates are the budgets when nothing is said.
+func DefaultRates() Rates { return Rates{}.withDefaults() }
+
 func (r Rates) withDefaults() Rates {
 	def(&r.Account, limit.Rate{Burst: 10, Per: 30 * time.Second})
 	def(&r.Network, limit.Rate{Burst: 100, Per: 2 * time.Second})

@@ -70,6 +70,7 @@ type ArchivedFile struct {
 	File
 	Conversation ids.Conversation // of its message
 	CondemnedAt  time.Time        // zero: it is not
+	DoubtedAt    time.Time        // of a Doubt; zero: it is not
 }
 
 // Entry is a commit: what happened at one position, or at several that follow

@@ -22,6 +22,21 @@ type Attachment struct {
 	Thumbnail   bool           `json:"thumbnail,omitempty"`
 }
 
+// FilesPath is where files are served, and ThumbnailPath what follows a file's
+// path to its thumbnail.
+const (
+	FilesPath     = "/files/"
+	ThumbnailPath = "/thumbnail"
+)
+
+// FilePath is where a file, or its thumbnail, is served.
+func FilePath(id ids.Attachment, thumbnail bool) string {
+	if thumbnail {
+		return FilesPath + id.String() + ThumbnailPath
+	}
+	return FilesPath + id.String()
+}
+
 // File is an upload, and later the file of a message.
 type File struct {
 	Attachment // but for ID and Name only when it is Complete
@@ -31,12 +46,13 @@ type File struct {
 	CreatedAt time.Time
 	Complete  bool
 	Message   ids.Message // zero: in none yet
+	Worn      bool        // as its uploader's picture (Wardrobe); not to be sent then
 }
 
 // FileUsage is what a user's files come to, but for condemned ones.
 type FileUsage struct {
 	Bytes  int64
-	Unsent int // files that are in no message
+	Unsent int // files that are in no message and not worn
 }
 
 // Files stores what is known of uploaded files; their bytes are elsewhere. A
@@ -60,11 +76,11 @@ type Files interface {
 	// own while they are in no message, else those of messages in his
 	// conversations; in any order, in a constant number of reads.
 	ReadableFiles(ctx context.Context, viewer ids.User, of []ids.Attachment) ([]File, error)
-	// Condemn condemns a file of that uploader that is in no message;
-	// ErrNoFile when there is none.
+	// Condemn condemns a file of that uploader that is in no message and not
+	// worn; ErrNoFile when there is none.
 	Condemn(ctx context.Context, uploader ids.User, id ids.Attachment, at time.Time) error
-	// CondemnUnsent condemns the files in no message that were reserved
-	// before a time, at most limit, and returns how many. A message that
+	// CondemnUnsent condemns the files in no message and not worn that were
+	// reserved before a time, at most limit, and returns how many. A message that
 	// takes one at the same moment may be quicker even after it.
 	CondemnUnsent(ctx context.Context, before, at time.Time, limit int) (int, error)
 	// Condemned returns files that were condemned before a time, at most

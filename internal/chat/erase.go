@@ -25,7 +25,7 @@ type Traces interface {
 	// conversation, which he is in no longer.
 	Unkey(ctx context.Context, user ids.User, id ids.Conversation) error
 	// CondemnUploads condemns the files of that uploader that are in no
-	// message, at most limit, and returns them.
+	// message, his picture too, at most limit, and returns them.
 	CondemnUploads(ctx context.Context, uploader ids.User, at time.Time, limit int) ([]ids.Attachment, error)
 	// Uploaded returns the complete files of an uploader by rising id, those
 	// after the one only (zero: all), at most limit.

@@ -55,6 +55,8 @@ var (
 	ErrTooManyReactions = errs.New(errs.Precondition, "chat.too_many_reactions", "A message has at most 50 different reactions.", errs.Reason("TOO_MANY_REACTIONS"))
 	ErrTooManyPins      = errs.New(errs.Precondition, "chat.too_many_pins", "A conversation has at most 100 pinned messages.", errs.Reason("TOO_MANY_PINS"))
 
+	// ErrTooOften says that a budget of sends or uploads is used up.
+	ErrTooOften = errs.New(errs.RateLimited, "chat.too_often", "Too many at once. Try again later.")
 	// ErrTooMany says that more has been missed than is replayed.
 	ErrTooMany = errs.New(errs.Precondition, "chat.too_many", "Too much has happened since.", errs.Reason("TOO_MANY"))
 

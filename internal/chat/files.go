@@ -47,7 +47,7 @@ func (c FilesConfig) withDefaults() FilesConfig {
 
 // BeginUpload makes room for an upload of that many bytes; below zero: not
 // known yet, so that the largest file's are reserved. The name is cleaned.
-// ErrFileSize, ErrQuota or ErrUnsent when it is too much; of several that
+// ErrFileSize, ErrQuota or ErrUnsent when it is too much, ErrTooOften; of several that
 // begin at once where there is room for some, perhaps none gets it.
 func (s *Service) BeginUpload(ctx context.Context, user ids.User, name string, length int64) (File, error) {
 	if s.Blobs == nil {
@@ -56,6 +56,9 @@ func (s *Service) BeginUpload(ctx context.Context, user ids.User, name string, l
 	limits := s.cfg.Files
 	if length > limits.MaxSize {
 		return File{}, ErrFileSize
+	}
+	if err := s.count(s.cfg.Uploads, user); err != nil {
+		return File{}, err
 	}
 	if length < 0 {
 		length = limits.MaxSize
@@ -127,18 +130,6 @@ func (s *Service) File(ctx context.Context, viewer ids.User, id ids.Attachment) 
 	return found[0], nil
 }
 
-// LinkedFile returns a complete file to whoever has a signed link to it.
-func (s *Service) LinkedFile(ctx context.Context, id ids.Attachment) (File, error) {
-	f, err := s.Store.File(ctx, id)
-	if err == nil && !f.Complete {
-		err = ErrNoFile
-	}
-	if err != nil {
-		return File{}, fmt.Errorf("linked file %s: %w", id, err)
-	}
-	return f, nil
-}
-
 // Attachments returns those of the files that are complete and the viewer's to
 // read, in any order.
 func (s *Service) Attachments(ctx context.Context, viewer ids.User, of []ids.Attachment) ([]Attachment, error) {
@@ -185,12 +176,16 @@ func (s *Service) remove(ctx context.Context, of []ids.Attachment) error {
 // SweepEvery is how often Sweep is due.
 func (s *Service) SweepEvery() time.Duration { return s.cfg.Files.Sweep }
 
-// Sweep removes uploads that were not sent in time, and what a crash has left
+// Sweep removes uploads that were not sent in time, pictures that no profile
+// names any more, and what a crash has left
 // of those that were to be removed. It may run on several nodes at once, to no
 // use.
 func (s *Service) Sweep(ctx context.Context) error {
 	const page = 100
 	now := s.cfg.Now()
+	if err := s.sweepAvatars(ctx); err != nil {
+		return err
+	}
 	for {
 		n, err := s.Store.CondemnUnsent(ctx, now.Add(-s.cfg.Files.KeepUnsent), now, page)
 		if err != nil {

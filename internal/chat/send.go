@@ -8,6 +8,7 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/limit"
 )
 
 // SendInput is what a member says.
@@ -24,9 +25,13 @@ type SendInput struct {
 
 // Send stores a message and returns it once it is durable. A retry with the
 // same ClientID and input returns the message as it is now; with another
-// input it is ErrKeyReused.
+// input it is ErrKeyReused. ErrTooOften when the sender's budget is used up:
+// then nothing was looked at.
 func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 	if err := in.check(); err != nil {
+		return Message{}, err
+	}
+	if err := s.count(s.cfg.Sends, in.Sender); err != nil {
 		return Message{}, err
 	}
 	ctx, latest, cancel := s.inTime(ctx, in)
@@ -98,6 +103,14 @@ func (s *Service) inTime(ctx context.Context, in SendInput) (_ context.Context, 
 	latest = time.Now().Add(sendTime / 2)
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	return ctx, latest, cancel
+}
+
+// count takes one from a budget of a user.
+func (s *Service) count(b limit.Budget, user ids.User) error {
+	if wait, ok := s.Meter.Take(b, user.Array()); !ok {
+		return ErrTooOften.With(errs.RetryAfter(wait))
+	}
+	return nil
 }
 
 // say appends a message of somebody who stands in the conversation like this.

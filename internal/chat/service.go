@@ -18,8 +18,8 @@ import (
 	"chatd/internal/platform/limit"
 )
 
-// Deps are what a Service works with; all but Crier, Limiter, Discretion and
-// Walls are required.
+// Deps are what a Service works with; all but Crier, Limiter, Meter,
+// Discretion and Walls are required.
 type Deps struct {
 	Store     Store
 	Directory Directory
@@ -31,12 +31,16 @@ type Deps struct {
 	Crier Crier
 	// Limiter counts tries of invites' codes; nil: nobody does.
 	Limiter limit.Limiter
+	// Meter counts what is sent and uploaded; nil counts nothing.
+	Meter *limit.Meter
 	// Discretion tells whose read positions are hidden; nil when nobody's.
 	Discretion Discretion
 	// Walls tells who is kept apart; nil when nobody is.
 	Walls Walls
 	// Blobs has the bytes of files; nil where nobody uploads any.
 	Blobs Blobs
+	// Faces knows whose picture a file is; nil where nobody has one.
+	Faces Faces
 }
 
 // Config tunes a Service; zero values are the defaults.
@@ -52,6 +56,9 @@ type Config struct {
 	// Codes is how often one user may try a code; 20 times, and one more
 	// each 10 s.
 	Codes limit.Rate
+	// Sends is how many messages one user may send, retries too, and Uploads
+	// how many uploads he may begin; without a rate as many as he likes.
+	Sends, Uploads limit.Budget
 	// IndexEvery is for how long messages are gathered before they are indexed
 	// for the search; 100 ms.
 	IndexEvery time.Duration

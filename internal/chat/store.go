@@ -25,6 +25,7 @@ type Store interface {
 	Companions
 	Messages
 	Files
+	Wardrobe
 	Marks
 	Journal
 	Searching

@@ -8,7 +8,6 @@ import (
 
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user/userv1"
 )
@@ -192,25 +191,4 @@ func (s *Service) SeeByUsername(ctx context.Context, who principal.Principal, us
 		return Profile{}, fmt.Errorf("user by name: %w", ErrNoUser)
 	}
 	return p, nil
-}
-
-// searchFor runs a search without those who are apart from the viewer: a page
-// from which some are left out is filled up.
-func (s *Service) searchFor(ctx context.Context, viewer ids.User, q Query) ([]Profile, error) {
-	var all []Profile
-	for want := q.Limit; ; {
-		found, err := s.Store.Search(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("search users: %w", err)
-		}
-		for _, p := range found {
-			if !s.Apart(p.ID, viewer) {
-				all = append(all, p)
-			}
-		}
-		if len(all) >= want || len(found) < q.Limit {
-			return all[:min(len(all), want)], nil
-		}
-		q.After, q.Limit = found[len(found)-1].Username, page.Max
-	}
 }

@@ -15,6 +15,8 @@ var (
 	ErrBadTimeZone    = errs.New(errs.BadInput, "user.bad_time_zone", "Give a time zone such as Europe/Vienna.", errs.Field("timeZone"))
 	ErrBadLocale      = errs.New(errs.BadInput, "user.bad_locale", "Give a language tag such as de-AT.", errs.Field("locale"))
 
+	ErrBadAvatar = errs.New(errs.BadInput, "user.bad_avatar", "An avatar is an image that you have uploaded and sent in no message.", errs.Field("avatarAttachmentId"))
+
 	ErrBadPresence = errs.New(errs.BadInput, "user.bad_presence", "A presence is ONLINE, AWAY, BUSY or OFFLINE.", errs.Field("status"))
 
 	ErrSelf            = errs.New(errs.BadInput, "user.self", "That is you yourself.", errs.Field("input.userId"))

@@ -21,6 +21,9 @@ func Updated(p Profile) bus.Envelope {
 		StatusText: p.Status.Text, StatusEmoji: p.Status.Emoji,
 		TimeZone: p.TimeZone, Locale: p.Locale, At: p.UpdatedAt,
 	}
+	if !p.Avatar.IsZero() {
+		event.AvatarID = &p.Avatar
+	}
 	if !p.Status.ExpiresAt.IsZero() {
 		event.StatusExpiresAt = &p.Status.ExpiresAt
 	}

@@ -21,6 +21,9 @@ func (s *Service) Export(ctx context.Context, of ids.User, to *zipdir.Writer) er
 		"id": p.ID, "username": p.Username, "displayName": p.DisplayName, "bio": p.Bio, "statusText": p.Status.Text, "statusEmoji": p.Status.Emoji,
 		"timeZone": p.TimeZone, "locale": p.Locale, "createdAt": p.CreatedAt, "updatedAt": p.UpdatedAt,
 	}
+	if !p.Avatar.IsZero() {
+		profile["avatarFileId"] = p.Avatar
+	}
 	if !p.Status.ExpiresAt.IsZero() {
 		profile["statusExpiresAt"] = p.Status.ExpiresAt
 	}

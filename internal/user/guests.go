@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"chatd/internal/platform/ids"
-	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 )
 
@@ -35,62 +34,4 @@ func (s *Service) near(ctx context.Context, who principal.Principal, of []ids.Us
 		near = append(near, who.User)
 	}
 	return near, nil
-}
-
-// Bounds of a guest's search: what is read at once, and how often for a page.
-const (
-	nearStep  = 200
-	nearReads = 10
-)
-
-// searchNear is Store.Search for a guest: of those whom it finds, who is near.
-// It reads up to nearReads times; a page may then be short and go on behind
-// last, the last name that was looked at.
-func (s *Service) searchNear(ctx context.Context, who principal.Principal, q Query) (found []Profile, last string, err error) {
-	want := q.Limit
-	q.Limit = nearStep
-	for range nearReads {
-		all, err := s.Store.Search(ctx, q)
-		if err != nil {
-			return nil, "", fmt.Errorf("search users: %w", err)
-		}
-		of := make([]ids.User, len(all))
-		for i, p := range all {
-			of[i] = p.ID
-		}
-		near, err := s.near(ctx, who, of)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, p := range all {
-			if !slices.Contains(near, p.ID) || s.Apart(p.ID, who.User) {
-				continue
-			}
-			if found = append(found, p); len(found) == want {
-				return found, "", nil
-			}
-		}
-		if len(all) < nearStep {
-			return found, "", nil
-		}
-		q.After = all[len(all)-1].Username
-	}
-	return found, q.After, nil
-}
-
-// search reads the profiles of a page and one more, and what there is to say of
-// where it lies beside them.
-func (s *Service) search(ctx context.Context, who principal.Principal, q Query) (found []Profile, last string, err error) {
-	if !who.May(principal.FindPeople) {
-		return s.searchNear(ctx, who, q)
-	}
-	found, err = s.searchFor(ctx, who.User, q)
-	return found, "", err
-}
-
-// goOn makes a short page one that goes on behind a name.
-func (s *Service) goOn(i *page.Info, scope, last string) {
-	if last != "" {
-		i.HasNext, i.End = true, s.Cursors.Seal(scope, []byte(last))
-	}
 }

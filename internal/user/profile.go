@@ -33,7 +33,8 @@ type Profile struct {
 	Locale      string // BCP 47
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-	Bot         bool // a program, for ever
+	Bot         bool           // a program, for ever
+	Avatar      ids.Attachment // the file of the picture; zero: none
 
 	// DeletedAt is when the account was deleted: of the profile nothing else is
 	// left than what Gone says. Zero: it was not.

@@ -2,11 +2,11 @@ package user
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
-	"chatd/internal/platform/names"
+	"chatd/internal/platform/ids"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 )
@@ -20,47 +20,127 @@ type Found struct {
 	Info     page.Info
 }
 
-// Search returns the profiles of which username and display name have, for
-// each word of the query, one that begins with it, whatever its case and
-// accents; by rising username; without those whom the viewer has blocked, or who
-// have blocked him. No character of the query has a meaning of its
-// own. ErrBadQuery; errs.ErrBadInput for the page's size and errs.ErrBadCursor
-// for a cursor that is not of this viewer and query. A guest finds those who are
-// near alone; his pages may be short.
-func (s *Service) Search(ctx context.Context, who principal.Principal, query string, args page.Args) (Found, error) {
+// Search returns the profiles that a query is about, whatever its case and
+// accents: first whose username it is, then whose display name, then those of
+// whose names, for each word of the query, one begins with it, and then those
+// where some words of the query are misspelt, or stand within a word. Those who
+// are begun come by the words that are, those who are misspelt by falling
+// similarity of theirs; all that are the same in this by rising username. Where
+// the query has several words, it is the one that the fewest are found by.
+//
+// Nobody finds whom he has blocked, nor who has blocked him; a guest finds those
+// who are near alone. A page may be short where many had to be looked at. No
+// character of the query has a meaning of its own. ErrBadQuery;
+// errs.ErrBadInput for the page's size and errs.ErrBadCursor for a cursor that
+// is not of this viewer and query.
+func (s *Service) Search(ctx context.Context, who principal.Principal, text string, args page.Args) (Found, error) {
 	part, err := args.Check()
 	if err != nil {
 		return Found{}, err
 	}
-	if utf8.RuneCountInString(query) > maxQuery {
+	if utf8.RuneCountInString(text) > maxQuery {
 		return Found{}, ErrBadQuery
 	}
-	q := Query{Words: names.Words(query), Limit: part.Limit + 1}
-	if len(q.Words) == 0 {
+	q := parseQuery(text)
+	if len(q.words) == 0 {
 		return Found{}, ErrBadQuery
 	}
-	slices.Sort(q.Words)
-	q.Words = slices.Compact(q.Words)
-	scope := "user.search " + who.User.String() + " " + strings.Join(q.Words, " ")
+	scope := "user.search " + who.User.String() + " " + q.whole
+	f := &finder{store: s.Store, q: q}
 	if part.After != "" {
 		after, err := s.Cursors.Open(scope, part.After)
 		if err != nil {
 			return Found{}, err
 		}
-		q.After = string(after)
+		f.at = placeAt(after)
 	}
-	profiles, last, err := s.search(ctx, who, q)
+	all, done, err := s.search(ctx, who, f, part.Limit+1)
 	if err != nil {
-		return Found{}, err
+		return Found{}, fmt.Errorf("search users: %w", err)
 	}
-	f := Found{Info: page.Info{HasNext: len(profiles) > part.Limit, HasPrevious: part.After != ""}}
-	f.Profiles = profiles[:min(len(profiles), part.Limit)]
-	for _, p := range f.Profiles {
-		f.Cursors = append(f.Cursors, s.Cursors.Seal(scope, []byte(p.Username)))
+	found := Found{Info: page.Info{HasNext: len(all) > part.Limit || !done, HasPrevious: part.After != ""}}
+	for _, one := range all[:min(len(all), part.Limit)] {
+		found.Profiles = append(found.Profiles, one.Profile)
+		found.Cursors = append(found.Cursors, s.Cursors.Seal(scope, one.at.key()))
 	}
-	if n := len(f.Cursors); n > 0 {
-		f.Info.Start, f.Info.End = f.Cursors[0], f.Cursors[n-1]
+	if n := len(found.Cursors); n > 0 {
+		found.Info.Start, found.Info.End = found.Cursors[0], found.Cursors[n-1]
 	}
-	s.goOn(&f.Info, scope, last)
-	return f, nil
+	if len(all) <= part.Limit && !done {
+		found.Info.End = s.Cursors.Seal(scope, f.at.key())
+	}
+	return found, nil
+}
+
+// placed is a profile with its place in what is found.
+type placed struct {
+	Profile
+	at place
+}
+
+// Bounds of a guest's search: what is looked at at once, and how often for a
+// page.
+const (
+	nearStep  = 200
+	nearReads = 10
+)
+
+// search returns the next profiles that the viewer may find, up to want; done
+// when there are no more, else there may be.
+func (s *Service) search(ctx context.Context, who principal.Principal, f *finder, want int) (all []placed, done bool, err error) {
+	guest := !who.May(principal.FindPeople)
+	for reads := 1; ; reads++ {
+		step := want - len(all)
+		if guest {
+			step = nearStep
+		}
+		places, end, err := f.next(ctx, step)
+		if err != nil {
+			return nil, false, err
+		}
+		seen, err := s.mayFind(ctx, who, places)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, one := range seen {
+			if all = append(all, one); len(all) == want {
+				return all, false, nil
+			}
+		}
+		if end || len(places) < step || guest && reads == nearReads {
+			return all, end, nil
+		}
+	}
+}
+
+// mayFind returns the profiles of places, in their order, without those whom
+// the viewer must not find.
+func (s *Service) mayFind(ctx context.Context, who principal.Principal, places []place) ([]placed, error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
+	usernames := make([]string, len(places))
+	for i, p := range places {
+		usernames[i] = p.name
+	}
+	found, err := s.Store.ByUsernames(ctx, usernames)
+	if err != nil {
+		return nil, err
+	}
+	byName, of := make(map[string]Profile, len(found)), make([]ids.User, len(found))
+	for i, p := range found {
+		byName[p.Username], of[i] = p, p.ID
+	}
+	near, err := s.near(ctx, who, of)
+	if err != nil {
+		return nil, err
+	}
+	var all []placed
+	for _, at := range places {
+		p, ok := byName[at.name]
+		if ok && !s.Apart(p.ID, who.User) && (len(near) == len(of) || slices.Contains(near, p.ID)) {
+			all = append(all, placed{p, at})
+		}
+	}
+	return all, nil
 }

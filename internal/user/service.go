@@ -29,6 +29,8 @@ type Deps struct {
 	Shelf Shelf
 	// Company says who is with whom; nil: guests are with nobody.
 	Company Company
+	// Wardrobe has the files of pictures; nil: nobody has one.
+	Wardrobe Wardrobe
 	// Chosen is told of users who have chosen another presence, by Run.
 	Chosen func(ids.User)
 	// Parted is told of two users who are kept apart from now on, or no longer,

@@ -13,6 +13,7 @@ import (
 // UTC, exact to the microsecond. A store that cannot be reached or written is
 // errs.ErrUnavailable.
 type Store interface {
+	Names
 	Presences
 	Preferences
 	Relations
@@ -29,8 +30,6 @@ type Store interface {
 	// Named returns who has one of the lower-case names, by name, in as few
 	// reads as statements allow.
 	Named(ctx context.Context, usernames []string) (map[string]ids.User, error)
-	// Search returns profiles by rising username, as bytes sort.
-	Search(ctx context.Context, q Query) ([]Profile, error)
 	// Update calls change with a profile and stores what it made of it, with
 	// the event of Updated in the same commit; nobody else changes the profile
 	// meanwhile. When change fails nothing is stored and its error returned.
@@ -122,13 +121,4 @@ type Sighting struct {
 	User         ids.User
 	Choice       Availability // Online: as his sockets say
 	LastActiveAt time.Time
-}
-
-// Query is a search as a store runs it.
-type Query struct {
-	// Words are folded; a profile is found when each is the beginning of one
-	// of its Terms. At least one.
-	Words []string
-	After string // only usernames that sort after this one
-	Limit int
 }

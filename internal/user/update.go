@@ -18,6 +18,8 @@ type Patch struct {
 	StatusExpiresAt *time.Time
 	TimeZone        *string // name in the IANA database
 	Locale          *string // BCP 47; kept in its canonical form
+	// Avatar is an image that the user has uploaded and sent in no message.
+	Avatar *ids.Attachment
 }
 
 // Update changes the viewer's profile and returns it as it is now. All of the
@@ -26,6 +28,9 @@ func (s *Service) Update(ctx context.Context, viewer ids.User, patch Patch) (Pro
 	now := s.Now()
 	clean, err := patch.clean(now)
 	if err != nil {
+		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
+	}
+	if err := s.wear(ctx, viewer, clean.Avatar); err != nil {
 		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
 	}
 	mark, stamp := s.cache.mark(), s.cache.position()
@@ -94,6 +99,9 @@ func (c Patch) apply(p *Profile, now time.Time) {
 	set(&p.Status.Emoji, c.StatusEmoji)
 	set(&p.TimeZone, c.TimeZone)
 	set(&p.Locale, c.Locale)
+	if c.Avatar != nil {
+		p.Avatar = *c.Avatar
+	}
 	if c.StatusExpiresAt != nil {
 		p.Status.ExpiresAt = *c.StatusExpiresAt
 	}

@@ -21,10 +21,14 @@ var (
 	adminSDL string
 	//go:embed exports.graphql
 	exportsSDL string
+	//go:embed identities.graphql
+	identitiesSDL string
 )
 
 // SDL returns this part of the schema.
-func SDL() string { return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + exportsSDL }
+func SDL() string {
+	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + exportsSDL
+}
 
 // Users loads the nodes of people.
 type Users interface {

@@ -71,6 +71,14 @@ func (s *Store) CreateAccount(
 				return err
 			}
 		}
+		if n.Identity != nil {
+			if err := spendCode(ctx, tx, n.Code); err != nil {
+				return err
+			}
+			if err := insertIdentity(ctx, tx, *n.Identity); err != nil {
+				return err
+			}
+		}
 		for i := range acts {
 			if acts[i].Action == auth.ActInviteUsed {
 				acts[i].Invite = invite

@@ -57,7 +57,7 @@ func (s *Store) DeleteAccount(ctx context.Context, d auth.Deletion, act auth.Act
 
 // owned checks what the owner has shown, where that was asked for.
 func owned(ctx context.Context, tx *sqldb.Tx, d auth.Deletion) error {
-	if d.Password == "" {
+	if !d.Asked {
 		return nil
 	}
 	same, err := exists(ctx, tx, `SELECT 1 FROM auth_accounts WHERE id = $1 AND password_hash = $2`, d.User, d.Password)
@@ -67,14 +67,7 @@ func owned(ctx context.Context, tx *sqldb.Tx, d auth.Deletion) error {
 	if err != nil {
 		return err
 	}
-	if d.By.Step != 0 || d.By.Recovery != nil {
-		return spend(ctx, tx, d.User, d.By)
-	}
-	on, err := exists(ctx, tx, onText, d.User)
-	if err == nil && on {
-		err = auth.ErrTotpRequired
-	}
-	return err
+	return proven(ctx, tx, d.User, d.By)
 }
 
 // giveBots gives the bots of an account to the longest-standing other
@@ -116,6 +109,7 @@ func blankAccount(ctx context.Context, tx *sqldb.Tx, a auth.Account, d auth.Dele
 			WHERE creator_id = $1 OR email_key = (SELECT email_key FROM auth_accounts WHERE id = $1)`, []any{a.ID, at}},
 		{`DELETE FROM auth_totp WHERE user_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_recovery_codes WHERE user_id = $1`, []any{a.ID}},
+		{`DELETE FROM auth_identities WHERE user_id = $1`, []any{a.ID}},
 		{`DELETE FROM auth_networks WHERE user_id = $1`, []any{a.ID}},
 		{`UPDATE auth_exports SET state = 'FAILED', expires_at = $2 WHERE user_id = $1`, []any{a.ID, at}}, // its bytes go with Erase
 		{`DELETE FROM auth_mail WHERE subject_id = $1`, []any{a.ID}},
@@ -157,6 +151,11 @@ func blankLog(ctx context.Context, tx *sqldb.Tx, of ids.User) error {
 		}
 	}
 	return nil
+}
+
+// NameGone says whether a name was that of a deleted account.
+func (s *Store) NameGone(ctx context.Context, nameKey []byte) (bool, error) {
+	return exists(ctx, s.db, `SELECT 1 FROM auth_deletions WHERE name_hash = $1`, nameKey)
 }
 
 // Erasing returns accounts that may have left something elsewhere.

@@ -63,7 +63,7 @@ func (s *Store) turn(ctx context.Context, t auth.TotpTurn, on bool, change func(
 			return err
 		}
 		gone, err = end(ctx, tx, j, t.User, auth.Which{Reason: auth.FactorMoved, At: t.At},
-			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, t.User, t.Keep)
+			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, t.User, t.Keep.Bytes()) // of the zero ID too
 		if err == nil {
 			err = record(ctx, tx, acts...)
 		}
@@ -113,7 +113,7 @@ const onText = `SELECT 1 FROM auth_totp WHERE user_id = $1 AND confirmed_at > 0`
 // DisableTotp forgets a second factor.
 func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof, acts ...auth.Act) ([]ids.Session, error) {
 	gone, err := s.turn(ctx, t, false, func(tx *sqldb.Tx) error {
-		if err := spend(ctx, tx, t.User, by); err != nil {
+		if err := giveUp(ctx, tx, t.User, by); err != nil {
 			return err
 		}
 		for _, text := range []string{
@@ -129,6 +129,19 @@ func (s *Store) DisableTotp(ctx context.Context, t auth.TotpTurn, by auth.Proof,
 		return nil, fmt.Errorf("disable a second factor: %w", err)
 	}
 	return gone, nil
+}
+
+// giveUp is spend, and for one who has lost it all nothing but the look at
+// whether there is something to lose.
+func giveUp(ctx context.Context, tx *sqldb.Tx, user ids.User, by auth.Proof) error {
+	if !by.Lost {
+		return spend(ctx, tx, user, by)
+	}
+	on, err := exists(ctx, tx, onText, user)
+	if err == nil && !on {
+		err = auth.ErrTotpOff
+	}
+	return err
 }
 
 // spend spends a proof under the journal's lock.
@@ -158,14 +171,17 @@ func (s *Store) RecoveryCodes(ctx context.Context, user ids.User) (int, error) {
 func (s *Store) CreateSessionBy(
 	ctx context.Context, n auth.Session, network []byte, limit int, by auth.Proof, acts ...auth.Act,
 ) ([]ids.Session, error) {
-	return s.createSession(ctx, n, network, limit, acts, func(tx *sqldb.Tx) error {
-		if by.Step != 0 || by.Recovery != nil {
-			return spend(ctx, tx, n.User, by)
-		}
-		on, err := exists(ctx, tx, onText, n.User)
-		if err == nil && on {
-			err = auth.ErrTotpRequired
-		}
-		return err
-	})
+	return s.createSession(ctx, n, network, limit, acts, func(tx *sqldb.Tx) error { return proven(ctx, tx, n.User, by) })
+}
+
+// proven spends a proof; without one there must be no second factor.
+func proven(ctx context.Context, tx *sqldb.Tx, user ids.User, by auth.Proof) error {
+	if by.Step != 0 || by.Recovery != nil {
+		return spend(ctx, tx, user, by)
+	}
+	on, err := exists(ctx, tx, onText, user)
+	if err == nil && on {
+		err = auth.ErrTotpRequired
+	}
+	return err
 }

@@ -29,7 +29,9 @@ var (
 	_ auth.Tokens    = (*Store)(nil)
 	_ auth.Deletions = (*Store)(nil)
 	_ auth.Exports   = (*Store)(nil)
-	_ relay.Log      = (*Store)(nil)
+
+	_ auth.Identities = (*Store)(nil)
+	_ relay.Log       = (*Store)(nil)
 )
 
 // New makes a Store of an open database.

@@ -33,6 +33,7 @@ type Store interface {
 	auth.Tokens
 	auth.Deletions
 	auth.Exports
+	auth.Identities
 }
 
 // Password is a good one.
@@ -120,7 +121,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	}
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
 	deps := auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store, Exports: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store, Identities: store, Exports: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

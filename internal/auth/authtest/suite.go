@@ -55,6 +55,11 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"what is to be erased is told until it is":          erasuresAreTold,
 		"a user has one export made at a time":              exportsOneByOne,
 		"exports end: by time, by number, with the account": exportsEnd,
+		"a sign-in code is good once, and its state too":    codesAreSpentOnce,
+		"identities come back and are one account's":        identitiesComeBack,
+		"of many with one identity one gets it":             oneHasAnIdentity,
+		"an identity signs in by a code and a proof":        sessionsOfIdentities,
+		"the last way in stays":                             lastWayInStays,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,14 @@ func deletionsBlank(t *testing.T, s Store) {
 	}
 	mine := personal(a.ID, a.ID, began)
 	addTokens(t, s, mine)
+	code := []byte("code")
+	if err := s.AddSignInCode(t.Context(), auth.SignInCode{Hash: code, State: []byte("state"), Sealed: []byte("x"), MadeAt: began, ExpiresAt: began.Add(time.Hour), PurgeAt: began.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	known := auth.Identity{ID: ids.New[ids.Identity](), User: a.ID, Issuer: "https://example.org", Subject: "canary", Provider: "example", LinkedAt: began}
+	if _, err := s.LinkIdentity(t.Context(), code, known, 5); err != nil {
+		t.Fatal(err)
+	}
 	by := inviting{s, root.ID}
 	forHim, hash := by.made(t, 1, n.EmailKey)
 	before := last(t, s)
@@ -60,6 +68,9 @@ func deletionsBlank(t *testing.T, s Store) {
 		if !errors.Is(err, auth.ErrNoAccount) {
 			t.Errorf("%d: %v", i+1, err)
 		}
+	}
+	if _, err := s.Identity(t.Context(), known.Issuer, known.Subject); !errors.Is(err, auth.ErrNoIdentity) {
+		t.Error("an identity:", err)
 	}
 	if knows, err := s.KnowsNetwork(t.Context(), a.ID, n.Network, began); err != nil || knows {
 		t.Error(knows, err)
@@ -109,6 +120,11 @@ func namesStay(t *testing.T, s Store, of auth.NewAccount) {
 	if _, err := s.CreateBot(t.Context(), bot); !errors.Is(err, auth.ErrUsernameTaken) {
 		t.Error(err)
 	}
+	gone, err1 := s.NameGone(t.Context(), nameKey(of.Username))
+	free, err2 := s.NameGone(t.Context(), nameKey(of.Username+"x"))
+	if !gone || free || err1 != nil || err2 != nil {
+		t.Error(gone, free, err1, err2)
+	}
 	n.Username += "x"
 	n.NameKey, n.Email, n.EmailKey = nameKey(n.Username), of.Email, of.EmailKey
 	if _, err := s.CreateAccount(t.Context(), n, ses); err != nil {
@@ -136,7 +152,7 @@ func deletionsAsk(t *testing.T, s Store) {
 		{"hash", auth.Proof{Step: 100}, auth.ErrBadTotp},
 		{"hash", auth.Proof{Recovery: []byte("none")}, auth.ErrBadTotp},
 	} {
-		by.Password, by.By = c.password, c.by
+		by.Asked, by.Password, by.By = true, c.password, c.by
 		if _, err := s.DeleteAccount(t.Context(), by, act(auth.ActDeleted, a.ID, a.ID)); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}

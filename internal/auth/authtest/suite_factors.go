@@ -197,7 +197,17 @@ func totpTurnsOff(t *testing.T, s Store) {
 	if _, err := s.CreateSessionBy(t.Context(), session(a.ID, began), nil, 10, auth.Proof{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.DisableTotp(t.Context(), turn, auth.Proof{Lost: true}); !errors.Is(err, auth.ErrTotpOff) {
+		t.Fatal(err)
+	}
 	if _, err := s.CreateSessionBy(t.Context(), session(other.ID, began), nil, 10, auth.Proof{}); !errors.Is(err, auth.ErrTotpRequired) {
 		t.Fatalf("another's: %v", err)
+	}
+	// Who has lost it all ends every session, and the next needs no proof.
+	if gone, err := s.DisableTotp(t.Context(), auth.TotpTurn{User: other.ID, At: began}, auth.Proof{Lost: true}); err != nil || len(gone) != 1 {
+		t.Fatal(gone, err)
+	}
+	if _, err := s.CreateSessionBy(t.Context(), session(other.ID, began), nil, 10, auth.Proof{}); err != nil {
+		t.Fatal(err)
 	}
 }

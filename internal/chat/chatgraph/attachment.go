@@ -6,19 +6,13 @@ import (
 	"github.com/graph-gophers/graphql-go"
 
 	"chatd/internal/chat"
+	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/ids"
 )
 
 // files finds what was uploaded.
 type files interface {
 	Attachments(ctx context.Context, viewer ids.User, of []ids.Attachment) ([]chat.Attachment, error)
-}
-
-// Links makes addresses of files that are good for a few minutes, the same for
-// everybody who asks within some time.
-type Links interface {
-	File(id ids.Attachment) string
-	Thumbnail(id ids.Attachment) string
 }
 
 // Attachment is the node of a file.
@@ -54,15 +48,17 @@ func pixels(n int) *int32 {
 }
 
 // URL resolves url.
-func (a *Attachment) URL() string { return a.g.Links.File(a.a.ID) }
+func (a *Attachment) URL(ctx context.Context) (string, error) {
+	return gqlx.Link(ctx, a.g.Links, chat.FilePath(a.a.ID, false))
+}
 
 // ThumbnailURL resolves thumbnailUrl.
-func (a *Attachment) ThumbnailURL() *string {
+func (a *Attachment) ThumbnailURL(ctx context.Context) (*string, error) {
 	if !a.a.Thumbnail {
-		return nil
+		return nil, nil //nolint:nilnil // There is none.
 	}
-	link := a.g.Links.Thumbnail(a.a.ID)
-	return &link
+	link, err := gqlx.Link(ctx, a.g.Links, chat.FilePath(a.a.ID, true))
+	return &link, err
 }
 
 // Attachments resolves attachments.

@@ -11,11 +11,12 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// links are told apart from others by their ends.
+// links tell whose they are.
 type links struct{}
 
-func (links) File(id ids.Attachment) string      { return "file of " + id.String() }
-func (links) Thumbnail(id ids.Attachment) string { return "thumbnail of " + id.String() }
+func (links) AppendLink(dst []byte, who ids.User, path string) []byte {
+	return append(append(append(dst, who.String()...), " at "...), path...)
+}
 
 func TestAMessageTellsOfItsAttachmentsWithoutAReadMore(t *testing.T) {
 	t.Parallel()
@@ -38,8 +39,8 @@ func TestAMessageTellsOfItsAttachmentsWithoutAReadMore(t *testing.T) {
 		map[string]any{"c": c.String()})
 	got := d.Messages.Edges[2].Node.Attachments
 	want := []string{
-		fmt.Sprintf(`{"id":%q,"name":"a \"b\".png","contentType":"image/png","size":9,"width":40,"height":30,"url":"file of %[1]s","thumbnailUrl":"thumbnail of %[1]s"}`, picture.ID.String()),
-		fmt.Sprintf(`{"id":%q,"name":"b.pdf","contentType":"application/pdf","size":1073741824,"width":null,"height":null,"url":"file of %[1]s","thumbnailUrl":null}`, plain.ID.String()),
+		fmt.Sprintf(`{"id":%q,"name":"a \"b\".png","contentType":"image/png","size":9,"width":40,"height":30,"url":"%[2]s at /files/%[1]s","thumbnailUrl":"%[2]s at /files/%[1]s/thumbnail"}`, picture.ID.String(), r.viewer),
+		fmt.Sprintf(`{"id":%q,"name":"b.pdf","contentType":"application/pdf","size":1073741824,"width":null,"height":null,"url":"%[2]s at /files/%[1]s","thumbnailUrl":null}`, plain.ID.String(), r.viewer),
 	}
 	if len(got) != 2 || string(got[0]) != want[0] || string(got[1]) != want[1] {
 		t.Errorf("%s\nwant\n%s", got, want)

@@ -88,7 +88,7 @@ type Deps struct {
 	Chat   Service
 	People People
 	Sealer *page.Sealer // of list cursors
-	Links  Links
+	Links  gqlx.Links
 }
 
 // Graph resolves chat's part of the schema. It is safe for concurrent use.

@@ -27,7 +27,7 @@ func (r *rig) render(l *gqlx.Live, e *chat.Event) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return string(got.Append(nil, nil))
+	return string(l.Append(nil, got, nil))
 }
 
 func TestAMessageIsRenderedOnceForAllWhoAskTheSame(t *testing.T) {

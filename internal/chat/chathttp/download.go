@@ -1,6 +1,8 @@
 package chathttp
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,6 +15,8 @@ import (
 	"chatd/internal/chat"
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/links"
+	"chatd/internal/platform/principal"
 )
 
 // shownInline are the types that browsers show without running anything.
@@ -38,10 +42,10 @@ func typeServed(contentType string) string {
 	return "application/octet-stream"
 }
 
-// download serves a file, or its thumbnail, to who has a link to it, or has
-// signed in and may read it.
+// download serves a file, or its thumbnail, to who may read it at this moment
+// and has signed in, or to whoever has a link of his.
 func (f *Face) download(w http.ResponseWriter, r *http.Request, id ids.Attachment, thumbnail bool) {
-	file, keep, err := f.readable(r, id, thumbnail)
+	file, who, keep, err := f.readable(r, id, thumbnail)
 	if err == nil && thumbnail && !file.Thumbnail {
 		err = chat.ErrNoFile
 	}
@@ -58,19 +62,17 @@ func (f *Face) download(w http.ResponseWriter, r *http.Request, id ids.Attachmen
 	head := w.Header()
 	kind := typeServed(file.ContentType)
 	inline := shownInline[kind] && file.Width > 0
-	tag := file.ID.Bytes()
 	if thumbnail {
 		if kind, err = thumbnailType(bytes); err != nil {
 			f.fail(w, r, err)
 			return
 		}
-		tag = append(tag, 't')
 	}
 	head.Set("Content-Type", kind)
 	head.Set("Content-Disposition", disposition(inline || thumbnail, file.Name))
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	head.Set("Etag", `"`+hex.EncodeToString(tag)+`"`) // What an id names never changes.
+	head.Set("Etag", tagOf(id, thumbnail, who)) // What an id names never changes.
 	if keep > 0 {
 		head.Set("Cache-Control", "private, max-age="+strconv.Itoa(int(keep.Seconds())))
 	} else {
@@ -80,23 +82,53 @@ func (f *Face) download(w http.ResponseWriter, r *http.Request, id ids.Attachmen
 	http.ServeContent(w, r, "", time.Time{}, bytes)
 }
 
-// readable returns the file and how long a browser may keep it without asking.
-func (f *Face) readable(r *http.Request, id ids.Attachment, thumbnail bool) (chat.File, time.Duration, error) {
+// readable returns the file, who may read it, and how long his browser may keep
+// it without asking.
+func (f *Face) readable(r *http.Request, id ids.Attachment, thumbnail bool) (file chat.File, who ids.User, keep time.Duration, err error) {
 	ctx := r.Context()
-	if q := r.URL.Query(); q.Has("sig") {
-		left := f.deps.Links.check(id, thumbnail, q)
-		if left <= 0 {
-			return chat.File{}, 0, chat.ErrNoFile
-		}
-		file, err := f.deps.Chat.LinkedFile(ctx, id)
-		return file, left, err
+	var p principal.Principal
+	if q := r.URL.Query(); links.Signed(q) {
+		p, keep, err = f.linked(ctx, chat.FilePath(id, thumbnail), q)
+	} else {
+		p, err = f.caller(ctx)
 	}
-	who, err := f.caller(ctx)
-	if err != nil {
-		return chat.File{}, 0, err
+	switch {
+	case err != nil:
+	case thumbnail:
+		file, err = f.deps.Chat.Thumbnail(ctx, p, id)
+	default:
+		file, err = f.deps.Chat.File(ctx, p.User, id)
 	}
-	file, err := f.deps.Chat.File(ctx, who, id)
-	return file, 0, err
+	return file, p.User, keep, err
+}
+
+// linked says whose a link is. It is good as long as he might sign in, and with
+// no token but his.
+func (f *Face) linked(ctx context.Context, path string, q url.Values) (principal.Principal, time.Duration, error) {
+	who, left := f.deps.Links.Check(path, q)
+	if left <= 0 {
+		return principal.Principal{}, 0, chat.ErrNoFile
+	}
+	if p, ok := principal.From(ctx); ok && p.User != who {
+		return principal.Principal{}, 0, chat.ErrNoFile
+	}
+	p, err := f.deps.Stands(ctx, who)
+	if errs.KindOf(err) == errs.Unauthenticated {
+		err = chat.ErrNoFile
+	}
+	return p, left, err
+}
+
+// tagOf names what one user gets of a file: it never changes, and tells nobody
+// else that he has the same.
+func tagOf(id ids.Attachment, thumbnail bool, who ids.User) string {
+	h := sha256.New()
+	h.Write(id.Bytes())
+	h.Write(who.Bytes())
+	if thumbnail {
+		h.Write([]byte{'t'})
+	}
+	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
 }
 
 func thumbnailType(f interface {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -20,15 +21,13 @@ import (
 )
 
 // Path is where the face lies.
-const Path = "/files/"
-
-const thumbnailPath = "/thumbnail"
+const Path = chat.FilesPath
 
 // Service decides; chat.Service in the program.
 type Service interface {
 	uploader
 	File(ctx context.Context, viewer ids.User, id ids.Attachment) (chat.File, error)
-	LinkedFile(ctx context.Context, id ids.Attachment) (chat.File, error)
+	Thumbnail(ctx context.Context, who principal.Principal, id ids.Attachment) (chat.File, error)
 }
 
 // Blobs has the bytes.
@@ -38,12 +37,22 @@ type Blobs interface {
 	Open(id ids.Attachment, thumbnail bool) (*os.File, error)
 }
 
+// Links has signed the links; links.Signer in the program.
+type Links interface {
+	// Check says whose a link to a path is and how long it is good yet, which
+	// is not above zero when it is none.
+	Check(path string, query url.Values) (ids.User, time.Duration)
+}
+
 // Deps are what a Face works with; all are required.
 type Deps struct {
 	Chat  Service
 	Blobs Blobs
-	Links *Links
-	Log   zerolog.Logger
+	Links Links
+	// Stands is who a user is at this moment, as a token of his would say;
+	// errs.ErrUnauthenticated when none would be good.
+	Stands func(ctx context.Context, user ids.User) (principal.Principal, error)
+	Log    zerolog.Logger
 	// Denied says why a request's token does not count; nil for none.
 	Denied func(context.Context) error
 }
@@ -112,7 +121,7 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.tusRequest(w, r, name)
 		return
 	}
-	name, thumbnail := strings.CutSuffix(name, thumbnailPath)
+	name, thumbnail := strings.CutSuffix(name, chat.ThumbnailPath)
 	id, ok := ids.ParseAttachment(name)
 	if !ok {
 		f.fail(w, r, chat.ErrNoFile)
@@ -144,12 +153,12 @@ func (f *Face) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // caller is who has signed in.
-func (f *Face) caller(ctx context.Context) (ids.User, error) {
+func (f *Face) caller(ctx context.Context) (principal.Principal, error) {
 	if p, ok := principal.From(ctx); ok {
-		return p.User, nil
+		return p, nil
 	}
 	if err := f.deps.Denied(ctx); err != nil {
-		return ids.User{}, err
+		return principal.Principal{}, err
 	}
-	return ids.User{}, errs.ErrUnauthenticated
+	return principal.Principal{}, errs.ErrUnauthenticated
 }

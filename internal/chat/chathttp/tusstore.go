@@ -63,7 +63,7 @@ func (s *tusStore) own(ctx context.Context, name string) (*upload, error) {
 	if err != nil {
 		return nil, s.f.told(ctx, err)
 	}
-	file, err := s.f.deps.Chat.Upload(ctx, who, id)
+	file, err := s.f.deps.Chat.Upload(ctx, who.User, id)
 	if errors.Is(err, chat.ErrNoFile) {
 		return nil, handler.ErrNotFound
 	}

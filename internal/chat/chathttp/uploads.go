@@ -16,6 +16,7 @@ import (
 
 	"chatd/internal/chat"
 	"chatd/internal/platform/errs"
+	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
 )
@@ -68,7 +69,7 @@ func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
 			f.fail(w, r, chat.ErrFileSize)
 			return
 		}
-		done, ok := f.parts.begin(who, f.cfg.AtOnce)
+		done, ok := f.parts.begin(who.User, f.cfg.AtOnce)
 		if !ok {
 			f.fail(w, r, errs.ErrRateLimited.With(errs.RetryAfter(time.Second)))
 			return
@@ -176,7 +177,7 @@ func (f *Face) begin(hook handler.HookEvent) (handler.HTTPResponse, handler.File
 	if hook.Upload.SizeIsDeferred {
 		length = -1
 	}
-	file, err := f.deps.Chat.BeginUpload(hook.Context, who, name, length)
+	file, err := f.deps.Chat.BeginUpload(hook.Context, who.User, name, length)
 	if err != nil {
 		return none, handler.FileInfoChanges{}, f.told(hook.Context, err)
 	}
@@ -203,5 +204,9 @@ func (f *Face) told(ctx context.Context, err error) error {
 	case errors.Is(err, chat.ErrQuota), errors.Is(err, chat.ErrUnsent), errors.Is(err, chat.ErrNoUploads):
 		status = http.StatusForbidden // 412 is tus's own word for another version
 	}
-	return handler.NewError(e.Kind().GraphQL(), e.Public(), status)
+	fault := handler.NewError(e.Kind().GraphQL(), e.Public(), status)
+	if wait := e.RetryAfter(); wait > 0 {
+		fault.HTTPResponse.Header["Retry-After"] = httpx.RetryAfter(wait)
+	}
+	return fault
 }

@@ -271,3 +271,15 @@ func rollOf(m *chat.ArchivedMember) []byte {
 	}
 	return roll(m.Conversation, chat.MemberKey{JoinedAt: m.JoinedAt, User: m.User})
 }
+
+// Files implements chat.Archive.
+func (a *Archive) Files(ctx context.Context, after ids.Attachment) iter.Seq2[chat.ArchivedFile, error] {
+	return walked(ctx, a.s.files, after.Bytes(), func(d *fileDocument) (chat.ArchivedFile, any, error) {
+		f := chat.ArchivedFile{File: d.file(), Conversation: idOf[ids.Conversation](d.Room), CondemnedAt: optInstant(d.Condemned), DoubtedAt: optInstant(d.Doubted)}
+		var err error
+		if d.Unsent != fileOf(&f, 0).Unsent {
+			err = fmt.Errorf("%w: the keys of %s", chat.ErrArchive, f.ID)
+		}
+		return f, d.ID, err
+	})
+}

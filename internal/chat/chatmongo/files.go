@@ -55,17 +55,19 @@ type fileDocument struct {
 	Length    int64      `bson:"length"`
 	Created   int64      `bson:"created"`
 	Of        attachment `bson:"of"`
-	Unsent    int64      `bson:"unsent,omitempty"` // Created, while no message has it and it is not condemned
+	Unsent    int64      `bson:"unsent,omitempty"` // Created, while no message has it and it is neither worn nor condemned
 	Message   []byte     `bson:"message,omitempty"`
 	Room      []byte     `bson:"c,omitempty"` // of the message
 	Condemned int64      `bson:"condemned,omitempty"`
-	Pos       int64      `bson:"pos"` // up to which this is brought up
+	Worn      bool       `bson:"worn,omitempty"`
+	Doubted   int64      `bson:"doubted,omitempty"` // since when
+	Pos       int64      `bson:"pos"`               // up to which this is brought up
 }
 
 func (d *fileDocument) file() chat.File {
 	f := chat.File{
 		Attachment: d.Of.attachment(), Uploader: idOf[ids.User](d.User), Length: d.Length, CreatedAt: instant(d.Created),
-		Complete: d.Of.Type != "", Message: idOf[ids.Message](d.Message),
+		Complete: d.Of.Type != "", Message: idOf[ids.Message](d.Message), Worn: d.Worn,
 	}
 	f.ID = idOf[ids.Attachment](d.ID)
 	return f
@@ -75,9 +77,10 @@ func fileOf(f *chat.ArchivedFile, pos int64) *fileDocument {
 	d := &fileDocument{
 		ID: f.ID.Bytes(), User: f.Uploader.Bytes(), Length: f.Length, Created: micros(f.CreatedAt), Of: attachmentOf(&f.Attachment),
 		Message: blob(f.Message), Room: blob(f.Conversation), Condemned: optMicros(f.CondemnedAt), Pos: pos,
+		Worn: f.Worn, Doubted: optMicros(f.DoubtedAt),
 	}
 	d.Of.ID = nil
-	if f.Message.IsZero() && f.CondemnedAt.IsZero() {
+	if f.Message.IsZero() && f.CondemnedAt.IsZero() && !f.Worn {
 		d.Unsent = d.Created
 	}
 	return d
@@ -301,7 +304,7 @@ func fileUpdates(of []*entry) []mongo.WriteModel {
 			}
 			all = append(all, mongo.NewUpdateManyModel().SetFilter(bson.D{in("_id", taken), behind}).SetUpdate(bson.D{
 				is("$set", bson.D{is("message", e.ID), is("c", e.Room), is("pos", e.End)}),
-				is("$unset", bson.D{is("unsent", ""), is("condemned", "")}),
+				is("$unset", bson.D{is("unsent", ""), is("condemned", ""), is("worn", ""), is("doubted", "")}),
 			}))
 		}
 		if r := e.Revision; r != nil && r.Delete && r.Files {

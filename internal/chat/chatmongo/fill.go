@@ -262,3 +262,18 @@ func (f *Filler) Finish(ctx context.Context) error {
 	}
 	return nil
 }
+
+// fillFiles brings over the files that are not there yet.
+func (f *Filler) fillFiles(ctx context.Context, from chat.Archive, pos int64, told func(part string, n int)) error {
+	last, err := find[fileDocument](ctx, f.s.files, bson.D{}, descending("_id", 1))
+	if err != nil {
+		return fmt.Errorf("read the end of the files: %w", err)
+	}
+	var after ids.Attachment
+	for _, d := range last {
+		after = idOf[ids.Attachment](d.ID)
+	}
+	return fill(ctx, f, f.s.files, from.Files(ctx, after), func(d *chat.ArchivedFile) (any, int) {
+		return fileOf(d, pos), 600
+	}, func(n int) { told(chat.PartFiles, n) })
+}

@@ -125,6 +125,7 @@ func (s *Store) index(ctx context.Context) error {
 	}
 	files := map[string]mongo.IndexModel{
 		"user": {Keys: bson.D{is("u", 1)}}, "message": sparse("message"), "unsent": sparse("unsent"), "condemned": sparse("condemned"),
+		"doubted": sparse("doubted"),
 	}
 	if err := s.db.Index(ctx, s.files.Name(), files); err != nil {
 		return fmt.Errorf("prepare chat's files: %w", err)

@@ -75,7 +75,8 @@ func (s *Store) Unkey(ctx context.Context, user ids.User, id ids.Conversation) e
 func (s *Store) CondemnUploads(ctx context.Context, uploader ids.User, at time.Time, limit int) ([]ids.Attachment, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	found, err := find[fileDocument](ctx, s.files, bson.D{is("u", uploader.Bytes()), over("unsent", int64(0))}, ascending("unsent", limit))
+	free := []bson.E{absent("message"), absent("condemned")}
+	found, err := find[fileDocument](ctx, s.files, append(bson.D{is("u", uploader.Bytes())}, free...), ascending("_id", limit))
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -83,7 +84,9 @@ func (s *Store) CondemnUploads(ctx context.Context, uploader ids.User, at time.T
 	for i := range found {
 		of[i], gone[i] = found[i].ID, idOf[ids.Attachment](found[i].ID)
 	}
-	_, err = s.files.UpdateMany(ctx, bson.D{in("_id", of), over("unsent", int64(0))}, condemnation(micros(at)))
+	_, err = s.files.UpdateMany(ctx, append(bson.D{in("_id", of)}, free...), bson.D{
+		is("$set", bson.D{is("condemned", micros(at))}), is("$unset", bson.D{is("unsent", ""), is("doubted", "")}),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("condemn uploads: %w", mongodb.Translate(err))
 	}
@@ -106,7 +109,7 @@ func (s *Store) Uploaded(ctx context.Context, uploader ids.User, after ids.Attac
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	found, err := find[fileDocument](ctx, s.files, bson.D{
-		is("u", uploader.Bytes()), over("_id", after.Bytes()), over("of.type", ""), is("condemned", bson.D{is("$exists", false)}),
+		is("u", uploader.Bytes()), over("_id", after.Bytes()), over("of.type", ""), absent("condemned"),
 	}, ascending("_id", limit))
 	if err != nil {
 		return nil, fmt.Errorf("files of %s: %w", uploader, err)

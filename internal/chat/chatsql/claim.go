@@ -42,7 +42,7 @@ func (c *commit) claim(ctx context.Context, m *chat.NewMessage, taken *claims) (
 	}
 	found, err := collect(ctx, c.tx, scanFile, `SELECT `+fileColumns+` FROM chat_file f
 		WHERE f.uploader = $1 AND f.id IN (`+placeholders(2, len(m.Attachments))+`)
-			AND f.message IS NULL AND f.condemned_at IS NULL AND f.content_type IS NOT NULL`+c.s.bulk.lock(), args...)
+			AND f.message IS NULL AND f.condemned_at IS NULL AND f.worn IS NULL AND f.content_type IS NOT NULL`+c.s.bulk.lock(), args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read attachments: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // fileColumns are what scanFile reads, of chat_file f.
-const fileColumns = `f.id, f.uploader, f.length, f.created_at, f.name, f.content_type, f.size, f.width, f.height, f.thumbnail, f.message`
+const fileColumns = `f.id, f.uploader, f.length, f.created_at, f.name, f.content_type, f.size, f.width, f.height, f.thumbnail, f.message, f.worn`
 
 func scanFile(r sqldb.Row) (chat.File, error) { return scanFileAnd(r) }
 
@@ -22,12 +22,12 @@ func scanFileAnd(r sqldb.Row, more ...any) (f chat.File, err error) {
 		created             int64
 		kind                sql.NullString
 		size, width, height sql.NullInt64
-		thumbnail           sql.NullBool
+		thumbnail, worn     sql.NullBool
 	)
 	err = r.Scan(append([]any{
-		&f.ID, &f.Uploader, &f.Length, &created, &f.Name, &kind, &size, &width, &height, &thumbnail, &f.Message,
+		&f.ID, &f.Uploader, &f.Length, &created, &f.Name, &kind, &size, &width, &height, &thumbnail, &f.Message, &worn,
 	}, more...)...)
-	f.CreatedAt, f.Complete = instant(created), kind.Valid
+	f.CreatedAt, f.Complete, f.Worn = instant(created), kind.Valid, worn.Bool
 	f.ContentType, f.Size, f.Width, f.Height, f.Thumbnail = kind.String, size.Int64, int(width.Int64), int(height.Int64), thumbnail.Bool
 	return f, err
 }
@@ -54,7 +54,7 @@ func (s *Store) Reserve(ctx context.Context, f chat.File) error {
 // Usage returns what a user's files come to.
 func (s *Store) Usage(ctx context.Context, user ids.User) (u chat.FileUsage, err error) {
 	var bytes, unsent sql.NullInt64
-	err = s.db.QueryRow(ctx, `SELECT CAST(sum(length) AS BIGINT), CAST(sum(CASE WHEN message IS NULL THEN 1 ELSE 0 END) AS BIGINT)
+	err = s.db.QueryRow(ctx, `SELECT CAST(sum(length) AS BIGINT), CAST(sum(CASE WHEN message IS NULL AND worn IS NULL THEN 1 ELSE 0 END) AS BIGINT)
 		FROM chat_file WHERE uploader = $1 AND condemned_at IS NULL`, user).Scan(&bytes, &unsent)
 	if err != nil {
 		return u, fmt.Errorf("usage of %s: %w", user, err)
@@ -115,7 +115,7 @@ func (s *Store) ReadableFiles(ctx context.Context, viewer ids.User, of []ids.Att
 // Condemn condemns a file that is in no message.
 func (s *Store) Condemn(ctx context.Context, uploader ids.User, id ids.Attachment, at time.Time) error {
 	n, err := s.write(ctx, `UPDATE chat_file SET condemned_at = $1
-		WHERE id = $2 AND uploader = $3 AND message IS NULL AND condemned_at IS NULL`, micros(at), id.Bytes(), uploader.Bytes())
+		WHERE id = $2 AND uploader = $3 AND message IS NULL AND condemned_at IS NULL AND worn IS NULL`, micros(at), id.Bytes(), uploader.Bytes())
 	if err == nil && n == 0 {
 		err = chat.ErrNoFile
 	}
@@ -128,8 +128,8 @@ func (s *Store) Condemn(ctx context.Context, uploader ids.User, id ids.Attachmen
 // CondemnUnsent condemns files that were not sent.
 func (s *Store) CondemnUnsent(ctx context.Context, before, at time.Time, limit int) (int, error) {
 	n, err := s.write(ctx, `UPDATE chat_file SET condemned_at = $1 WHERE id IN (SELECT id FROM chat_file
-			WHERE message IS NULL AND condemned_at IS NULL AND created_at < $2 ORDER BY created_at LIMIT $3)
-		AND message IS NULL AND condemned_at IS NULL`, micros(at), micros(before), limit)
+			WHERE message IS NULL AND condemned_at IS NULL AND worn IS NULL AND created_at < $2 ORDER BY created_at LIMIT $3)
+		AND message IS NULL AND condemned_at IS NULL AND worn IS NULL`, micros(at), micros(before), limit)
 	if err != nil {
 		return 0, fmt.Errorf("condemn what was not sent: %w", err)
 	}
@@ -163,11 +163,11 @@ func (s *Store) Forget(ctx context.Context, of []ids.Attachment) error {
 // Files implements chat.Archive.
 func (a *Archive) Files(ctx context.Context, after ids.Attachment) iter.Seq2[chat.ArchivedFile, error] {
 	return walked(ctx, a.db, func(r sqldb.Row) (f chat.ArchivedFile, err error) {
-		var condemned sql.NullInt64
-		f.File, err = scanFileAnd(r, &condemned, &f.Conversation)
-		f.CondemnedAt = optInstant(condemned)
+		var condemned, doubted sql.NullInt64
+		f.File, err = scanFileAnd(r, &condemned, &doubted, &f.Conversation)
+		f.CondemnedAt, f.DoubtedAt = optInstant(condemned), optInstant(doubted)
 		return f, err
-	}, `SELECT `+fileColumns+`, f.condemned_at, m.conversation FROM chat_file f LEFT JOIN chat_message m ON m.id = f.message
+	}, `SELECT `+fileColumns+`, f.condemned_at, f.doubted_at, m.conversation FROM chat_file f LEFT JOIN chat_message m ON m.id = f.message
 		WHERE f.id > $1 ORDER BY f.id LIMIT $2`,
 		[]any{after.Bytes()}, func(f chat.ArchivedFile) []any { return []any{f.ID.Bytes()} })
 }

@@ -62,7 +62,7 @@ func (s *Store) CondemnUploads(ctx context.Context, uploader ids.User, at time.T
 		gone, err = collect(ctx, tx, func(r sqldb.Row) (id ids.Attachment, err error) {
 			err = r.Scan(&id)
 			return id, err
-		}, `UPDATE chat_file SET condemned_at = $1 WHERE id IN (SELECT id FROM chat_file
+		}, `UPDATE chat_file SET condemned_at = $1, doubted_at = NULL WHERE id IN (SELECT id FROM chat_file
 				WHERE uploader = $2 AND message IS NULL AND condemned_at IS NULL LIMIT $3)
 			AND message IS NULL AND condemned_at IS NULL RETURNING id`, micros(at), uploader.Bytes(), limit)
 		return err

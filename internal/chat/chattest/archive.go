@@ -93,6 +93,9 @@ func (p *Population) Files(t testing.TB) {
 		t.Fatal(err)
 	}
 	p.Upload(t, p.Users[1], 77)
+	if err := p.Store.Wear(t.Context(), p.Users[1], p.Image(t, p.Users[1]).ID, p.Now()); err != nil {
+		t.Fatal(err)
+	}
 	p.Image(t, p.Users[1])
 	p.SendFiles(t, id, p.Image(t, p.Users[0])) // the newest has all
 }

@@ -160,6 +160,9 @@ func (s suite) uploadsCondemned(t *testing.T) {
 	m := s.SendFiles(t, c.ID, sent)
 	theirs := s.Image(t, u[1])
 	want := []ids.Attachment{s.Image(t, u[0]).ID, s.Upload(t, u[0], 10).ID, s.Image(t, u[0]).ID}
+	if err := s.Store.Wear(t.Context(), u[0], want[2], s.Now()); err != nil {
+		t.Fatal(err)
+	}
 	for _, after := range []ids.Attachment{{}, sent.ID} {
 		var have []ids.Attachment
 		all, err := s.Store.Uploaded(t.Context(), u[0], after, 10)

@@ -99,9 +99,16 @@ func Field(name string) Attr { return Attr{"field", name} }
 // Reason names which precondition or conflict it was, in capitals.
 func Reason(name string) Attr { return Attr{"reason", name} }
 
-// RetryAfter says when it is worth trying again; clients get milliseconds.
+// RetryAfter says when it is worth trying again; clients get milliseconds, and
+// never fewer than it takes.
 func RetryAfter(d time.Duration) Attr {
-	return Attr{"retryAfterMs", max(d.Milliseconds(), 1)}
+	return Attr{"retryAfterMs", max((d + time.Millisecond - 1).Milliseconds(), 1)}
+}
+
+// RetryAfter is what the attribute of that name says; zero without.
+func (e *Error) RetryAfter() time.Duration {
+	ms, _ := e.attrs["retryAfterMs"].(int64)
+	return time.Duration(ms) * time.Millisecond
 }
 
 // Of returns the first *Error in err's chain, or nil when there is none: then

@@ -294,8 +294,9 @@ func (e *Engine) traitsBelow(p *plan, n *node) *spliceNode {
 	for _, f := range n.fields {
 		t := e.schema.traits[fieldKey{f.ObjectDefinition.Name, f.Name}]
 		p.viewer = p.viewer || t.viewer
-		if t.splice != 0 {
-			grow().kind = t.splice
+		if t.splices != 0 {
+			o := grow()
+			o.kinds |= t.splices
 		}
 	}
 	for _, c := range n.children {

@@ -9,6 +9,7 @@ import (
 
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/links"
 )
 
 const benchMutation = `mutation Send($input: SendInput!) { send(input: $input) { message { id seq text sender { id name } } } }`
@@ -85,7 +86,24 @@ func BenchmarkRenderShared(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		dst = r.Append(dst[:0], local{"c2VhbGVk", 7})
+		dst = l.Append(dst[:0], r, local{"c2VhbGVk", 7})
+	}
+}
+
+// BenchmarkRenderSharedLink is the same with a link of each one's own.
+func BenchmarkRenderSharedLink(b *testing.B) {
+	signer := links.New("https://chat.example.org", []byte("0123456789abcdef0123456789abcdef"), links.Config{})
+	f := setup(b, quiet, func(c *gqlx.Config) { c.Links = signer })
+	l := subscribe(as(b.Context(), ann), b, f, `subscription { messageAdded(room: "r") { id seq text sentAt sender { id name } picture } }`, nil)
+	item := feed.Item{Event: &message{ID: "m1", Seq: 1, Text: "hello"}}
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := l.Render(b.Context(), item)
+		if err != nil {
+			b.Fatal(err)
+		}
+		dst = l.Append(dst[:0], r, nil)
 	}
 }
 

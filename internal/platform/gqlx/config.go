@@ -76,6 +76,9 @@ type Config struct {
 	// Direct is a way past the executing library for a few documents; the
 	// zero Direct is none.
 	Direct Direct
+	// Links signs what fields that are @spliced(as: LINK) stand for; nil where
+	// the schema has none.
+	Links  Links
 	Limits Limits
 	// Introspection lets anybody read the schema; without it, suggestions are
 	// left out of error messages too.

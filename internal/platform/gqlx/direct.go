@@ -187,7 +187,7 @@ func (g *group) direct(event any) (*Rendered, bool) {
 // AppendString appends s as a JSON string, escaped as encoding/json does.
 func AppendString(dst []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		if !literal(s[i]) {
 			b, err := json.Marshal(s)
 			if err != nil {
 				return append(dst, `""`...)
@@ -198,6 +198,11 @@ func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = append(dst, s...)
 	return append(dst, '"')
+}
+
+// literal says whether a byte of a string stands for itself in JSON.
+func literal(c byte) bool {
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
 }
 
 // AppendTime appends t as the scalar Time; null for the zero time.

@@ -28,6 +28,7 @@ type Engine struct {
 	introspection bool
 	subscriptions map[string]SubscriptionField
 	direct        Direct
+	links         Links
 	before        func(context.Context, *Document) context.Context
 	denied        func(context.Context) error
 	log           zerolog.Logger
@@ -51,7 +52,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		schema: s, limits: cfg.Limits.withDefaults(), introspection: cfg.Introspection,
 		rules: validationRules(cfg.Introspection), before: cfg.Before, denied: cfg.Denied, log: cfg.Log,
-		direct: cfg.Direct, subscriptions: make(map[string]SubscriptionField, len(cfg.Subscriptions)), groups: map[groupKey]*group{},
+		direct: cfg.Direct, links: cfg.Links, subscriptions: make(map[string]SubscriptionField, len(cfg.Subscriptions)), groups: map[groupKey]*group{},
 	}
 	if err := e.addSubscriptions(cfg.Subscriptions); err != nil {
 		return nil, err

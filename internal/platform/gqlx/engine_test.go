@@ -155,6 +155,25 @@ func (m *message) ClientID(ctx context.Context) *string {
 	return &s
 }
 
+func (m *message) Picture(ctx context.Context, a struct{ Size int32 }) (string, error) {
+	return gqlx.Link(ctx, ownLinks{}, fmt.Sprintf("/pictures/%s/%d", m.ID, a.Size))
+}
+
+func (m *message) Sound(ctx context.Context) (*string, error) {
+	if m.Text == "" {
+		return nil, nil //nolint:nilnil // It has none.
+	}
+	link, err := gqlx.Link(ctx, ownLinks{}, "/sounds/"+string(m.ID))
+	return &link, err
+}
+
+// ownLinks name the user, and have all that JSON escapes.
+type ownLinks struct{}
+
+func (ownLinks) AppendLink(dst []byte, u ids.User, path string) []byte {
+	return append(dst, "https://a.example"+path+"?for="+u.String()+"&until=1&sig=x-_&"...)
+}
+
 func (m *message) Loud(a struct{ Times int32 }) string {
 	m.calls.Add(1)
 	return strings.Repeat(m.Text, int(a.Times))
@@ -200,6 +219,10 @@ type streamStarted struct {
 	cursor   string
 	Greeting string
 	Number   int32
+}
+
+func (e *streamStarted) Picture(ctx context.Context) (string, error) {
+	return gqlx.Link(ctx, ownLinks{}, "/start")
 }
 
 func (e *streamStarted) Cursor() string { return e.cursor }
@@ -248,6 +271,7 @@ func setup(t testing.TB, change ...func(*gqlx.Config)) *fixture {
 			}},
 		},
 		Introspection: true,
+		Links:         ownLinks{},
 		Log:           zerolog.New(f.log),
 	}
 	for _, c := range change {

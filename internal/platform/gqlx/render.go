@@ -76,6 +76,7 @@ type Live struct {
 	Document *Document
 
 	group *group
+	link  func(dst []byte, path string) []byte
 }
 
 // sharedStream leaves the group when the stream is closed.
@@ -125,7 +126,10 @@ func (e *Engine) Open(ctx context.Context, d *Document) (*Live, *Response) {
 		stream.Close()
 		return nil, e.Present(ctx, err)
 	}
-	return &Live{Stream: &sharedStream{Stream: stream, leave: g.leave}, Document: d, group: g}, nil
+	l := &Live{Stream: &sharedStream{Stream: stream, leave: g.leave}, Document: d, group: g}
+	who, _ := principal.From(ctx)
+	l.link = func(dst []byte, path string) []byte { return e.links.AppendLink(dst, who.User, path) }
+	return l, nil
 }
 
 // join finds or makes the group of a live operation.
@@ -229,6 +233,12 @@ func (l *Live) Render(ctx context.Context, item feed.Item) (*Rendered, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Append appends a payload that Render gave with what is the subscriber's own
+// filled in.
+func (l *Live) Append(dst []byte, r *Rendered, local feed.Local) []byte {
+	return r.Append(dst, local, l.link)
 }
 
 // find returns the rendering of an event, and starts it when it is new.

@@ -14,6 +14,7 @@ import (
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/ids"
 )
 
 type local struct {
@@ -76,7 +77,7 @@ func TestSplicedBytesAreTheEnginesOwn(t *testing.T) {
 				if len(own.Splices) != 0 {
 					t.Errorf("real values were taken for placeholders: %s", own.JSON)
 				}
-				if got := string(spliced.Append(nil, mine)); got != string(own.JSON) {
+				if got := string(l.Append(nil, spliced, mine)); got != string(own.JSON) {
 					t.Errorf("spliced\n%s\nengine\n%s", got, own.JSON)
 				}
 			}
@@ -88,9 +89,68 @@ func TestAPlaceholderNeverLeavesTheServer(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	l := subscribe(as(t.Context(), ann), t, f, `subscription { events { ... on StreamStarted { greeting } } }`, nil)
-	_, err := l.Render(t.Context(), feed.Item{Event: &streamStarted{"", "x " + gqlx.CursorPlaceholder, 0}})
-	if err == nil || strings.Contains(string(f.Present(t.Context(), err).AppendJSON(nil)), gqlx.CursorPlaceholder) {
-		t.Errorf("%v", err)
+	inEvent := subscribe(as(t.Context(), ann), t, f, `subscription { messageAdded(room: "r") { id picture } }`, nil)
+	link := render(t, inEvent, &message{ID: "m1"}).JSON // as only a rendering has it
+	_, stands, _ := strings.Cut(string(link), `"picture":"`)
+	stands, _, _ = strings.Cut(stands, "/pictures")
+	for _, hidden := range []string{gqlx.CursorPlaceholder, stands} {
+		_, err := l.Render(t.Context(), feed.Item{Event: &streamStarted{"", "x " + hidden, 0}})
+		if hidden == "" || err == nil || strings.Contains(string(f.Present(t.Context(), err).AppendJSON(nil)), hidden) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// What a subscriber gets with a link is what the engine writes when he asks by
+// himself, and of one execution each gets his own.
+func TestALinkIsEachSubscribersOwnAndTheBytesAreTheEnginesOwn(t *testing.T) {
+	t.Parallel()
+	for i, fields := range []string{
+		`id picture text`, `sound`, `a: picture sound b: picture(size: 2) sender { name } text`,
+	} {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			for _, text := range []string{"hello & <all>", ""} {
+				event := &message{ID: "m1", Seq: 1, Text: text, calls: f.calls}
+				before, shared := f.nodes.Load(), map[*gqlx.Rendered]bool{}
+				for _, who := range []ids.User{ann, ben} {
+					ctx := as(t.Context(), who)
+					own := f.Exec(ctx, gqlx.Request{
+						Query: `mutation($t: String!) { send(input: {text: $t}) { message { ` + fields + ` } } }`, Variables: map[string]any{"t": text},
+					})
+					want := strings.TrimSuffix(strings.Replace(string(own.AppendJSON(nil)), `"send":{"message"`, `"messageAdded"`, 1), "}")
+					if text != "" && !strings.Contains(want, `for=`+who.String()+`\u0026until`) {
+						t.Errorf("no link in %s", want)
+					}
+					l := subscribe(ctx, t, f, `subscription { messageAdded(room: "r") { `+fields+` } }`, nil)
+					r := render(t, l, event)
+					shared[r] = true
+					if got := string(l.Append(nil, r, nil)); got != want {
+						t.Errorf("spliced\n%s\nengine\n%s", got, want)
+					}
+				}
+				if n := f.nodes.Load() - before; n != 1 || len(shared) != 1 {
+					t.Errorf("%d executions, %d renderings", n, len(shared))
+				}
+			}
+		})
+	}
+}
+
+// One response key may stand for a cursor in one type of event and for a link
+// in another.
+func TestOneKeyOfTwoTypesIsSplicedAsItsTypeSays(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	l := subscribe(as(t.Context(), ann), t, f, `subscription { events { ... on MessageAdded { x: cursor } ... on StreamStarted { x: picture cursor } } }`, nil)
+	for event, want := range map[any]string{
+		added(1, "a"): `{"data":{"events":{"x":"mine"}}}`,
+		&streamStarted{gqlx.CursorPlaceholder, "", 0}: `{"data":{"events":{"x":"https://a.example/start?for=` + ann.String() + `\u0026until=1\u0026sig=x-_\u0026","cursor":"mine"}}}`,
+	} {
+		if got := string(l.Append([]byte("before "), render(t, l, event), local{"mine", 0})); got != "before "+want {
+			t.Errorf("%s, not %s", got, want)
+		}
 	}
 }
 
@@ -187,7 +247,7 @@ func TestAnEventThatCannotBeToldIsAnErrorForAllLoggedOnce(t *testing.T) {
 	if n := strings.Count(f.log.String(), "operation failed"); n != 1 || len(ids) != 1 {
 		t.Errorf("logged %d times for %d ids: %s", n, len(ids), f.log)
 	}
-	if got := string(render(t, l, added(1, "a")).Append(nil, local{"x", 0})); got != `{"data":{"events":{"cursor":"x"}}}` {
+	if got := string(l.Append(nil, render(t, l, added(1, "a")), local{"x", 0})); got != `{"data":{"events":{"cursor":"x"}}}` {
 		t.Errorf("the next event: %s", got)
 	}
 }

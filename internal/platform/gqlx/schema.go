@@ -30,7 +30,8 @@ type trait struct {
 	viewer bool
 	open   bool
 	admin  bool
-	splice SpliceKind
+	// splices are what a field may stand for, of an interface or of one type.
+	splices spliceSet
 	// session: refused to personal tokens.
 	session bool
 }
@@ -117,7 +118,7 @@ func (s *schema) collectTraits() {
 			own := trait{viewer: f.Directives.ForName("viewer") != nil, open: f.Directives.ForName("open") != nil, admin: f.Directives.ForName("admin") != nil}
 			own.session = f.Directives.ForName("session") != nil
 			if sp := f.Directives.ForName("spliced"); sp != nil {
-				own.splice = spliceKinds[sp.Arguments.ForName("as").Value.Raw]
+				own.splices = own.splices.with(spliceKinds[sp.Arguments.ForName("as").Value.Raw])
 			}
 			s.addTrait(d.Name, f.Name, own)
 			for _, related := range slices.Concat(s.PossibleTypes[d.Name], s.Implements[d.Name]) {
@@ -134,6 +135,6 @@ func (s *schema) addTrait(typ, field string, t trait) {
 	k := fieldKey{typ, field}
 	old := s.traits[k]
 	t.viewer, t.open, t.admin = old.viewer || t.viewer, old.open || t.open, old.admin || t.admin
-	t.session, t.splice = old.session || t.session, max(old.splice, t.splice)
+	t.session, t.splices = old.session || t.session, old.splices|t.splices
 	s.traits[k] = t
 }

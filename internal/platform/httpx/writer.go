@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
+	"time"
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/principal"
@@ -65,6 +67,15 @@ func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	head := w.Header()
 	head.Set("Content-Type", "application/json; charset=utf-8")
 	head.Set("Cache-Control", "no-store")
+	if wait := known.RetryAfter(); wait > 0 {
+		head.Set("Retry-After", RetryAfter(wait))
+	}
 	w.WriteHeader(known.Kind().HTTP())
 	_, _ = w.Write(body) // a client that has gone needs no answer
+}
+
+// RetryAfter writes a duration as the header of that name wants it, in whole
+// seconds and never fewer than it takes (RFC 9110 section 10.2.3).
+func RetryAfter(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

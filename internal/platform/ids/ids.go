@@ -22,6 +22,7 @@ type (
 	inviteTag       struct{}
 	auditTag        struct{}
 	exportTag       struct{}
+	identityTag     struct{}
 )
 
 func (userTag) prefix() string         { return "usr_" }
@@ -36,6 +37,7 @@ func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
 func (exportTag) prefix() string       { return "exp_" }
+func (identityTag) prefix() string     { return "idn_" }
 
 // The identifiers, one type each.
 type (
@@ -63,6 +65,8 @@ type (
 	Audit = ID[auditTag]
 	// Export names a copy of what there is of a user.
 	Export = ID[exportTag]
+	// Identity names what an account is known by at another provider.
+	Identity = ID[identityTag]
 )
 
 // ID is an identifier of one type. The zero ID names nothing.
@@ -81,6 +85,9 @@ func FromBytes[I ~struct{ b [16]byte }](p []byte) (I, error) {
 
 // Bytes returns the 16 bytes in a slice of its own.
 func (id ID[T]) Bytes() []byte { return append([]byte(nil), id.b[:]...) }
+
+// Array returns the 16 bytes.
+func (id ID[T]) Array() [16]byte { return id.b }
 
 // IsZero says whether id names nothing.
 func (id ID[T]) IsZero() bool { return id.b == [16]byte{} }

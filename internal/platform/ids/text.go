@@ -130,3 +130,6 @@ func ParsePersonalToken(s string) (PersonalToken, bool) { return parse[personalT
 
 // ParseExport reads an export's opaque form; false for anything else.
 func ParseExport(s string) (Export, bool) { return parse[exportTag](s) }
+
+// ParseIdentity reads the opaque form of an identity; false for anything else.
+func ParseIdentity(s string) (Identity, bool) { return parse[identityTag](s) }

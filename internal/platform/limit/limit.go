@@ -12,6 +12,10 @@ type Rate struct {
 	Per   time.Duration
 }
 
+// Never is the Rate of what is never refused, where the zero Rate stands for a
+// default.
+func Never() Rate { return Rate{Burst: -1} }
+
 // Unlimited says that r lets everything pass.
 func (r Rate) Unlimited() bool { return r.Burst <= 0 || r.Per <= 0 }
 

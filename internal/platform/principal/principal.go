@@ -63,6 +63,20 @@ func (c Client) Network() string {
 	return p.String()
 }
 
+// NetworkID is Network in 16 bytes, for what counts without allocating; zero
+// when unknown.
+func (c Client) NetworkID() (id [16]byte) {
+	a := c.Address.Unmap()
+	if !a.IsValid() {
+		return id
+	}
+	id = a.As16()
+	if !a.Is4() {
+		clear(id[8:])
+	}
+	return id
+}
+
 // Connection is the socket that an operation came in by.
 type Connection interface {
 	// Renew puts a newer principal of the same user and session in force, so

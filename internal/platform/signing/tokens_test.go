@@ -115,3 +115,18 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRead stands for a token's first use, and for each forged one.
+func BenchmarkRead(b *testing.B) {
+	tokens, _ := open(b, strings.Repeat("s", 32))
+	_, text := mint(b, tokens)
+	head, _, _ := strings.Cut(text, ".")
+	for name, given := range map[string]string{"good": text, "forged": text[:len(text)-10] + "AAAAAAAAAA", "of another kind": head} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = tokens.Read(b.Context(), given)
+			}
+		})
+	}
+}

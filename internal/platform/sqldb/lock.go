@@ -99,9 +99,15 @@ func (l *Lock) Check(ctx context.Context) error {
 	return nil
 }
 
-// Release gives the lock up.
+// Release gives the lock up: when it has returned, another may take it, unless
+// the connection is lost; then that ends the lock, when PostgreSQL notices.
 func (l *Lock) Release() {
 	if l.conn != nil {
+		if l.pool == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), rollbackTime)
+			_, _ = l.conn.ExecContext(ctx, "SELECT pg_advisory_unlock_all()")
+			cancel()
+		}
 		(&session{conn: l.conn}).release(true) // ending the session ends the lock
 	}
 	if l.pool != nil {

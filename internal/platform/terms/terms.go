@@ -3,15 +3,14 @@ package terms
 import (
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"chatd/internal/platform/folding"
 )
 
 // Edition names the way in which texts are folded. What was indexed by another
 // has to be indexed again.
-const Edition = "1/" + unicode.Version + "/" + norm.Version
+const Edition = "2/" + folding.Edition
 
 // Of returns the terms of a text, sorted, each once: at most as many as it has
 // code points, each of at most 64. They have no spaces, and nothing of ASCII

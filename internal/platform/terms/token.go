@@ -1,13 +1,11 @@
 package terms
 
 import (
-	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
+	"chatd/internal/platform/folding"
 )
 
 // longest is how many code points of a word are told apart.
@@ -148,32 +146,11 @@ var folded = sync.OnceValue(func() []string { //nolint:gochecknoglobals // A tab
 })
 
 // foldAny is fold for whatever stands in a word.
-func foldAny(s string) string {
-	s = norm.NFKD.String(cases.Fold().String(s))
-	s = cases.Fold().String(strings.Map(plain, s)) // what was taken apart may fold again
-	return first(norm.NFC.String(strings.Map(plain, s)), longest)
-}
-
-// alike are letters that no decomposition makes alike.
-var alike = map[rune]rune{'ø': 'o', 'ł': 'l', 'đ': 'd', 'ħ': 'h', 'ı': 'i', 'ς': 'σ'}
+func foldAny(s string) string { return first(folding.Fold(s, plain), longest) }
 
 func plain(r rune) rune {
-	switch {
-	case r < utf8.RuneSelf:
-		if classOf(r) != inWord {
-			return -1
-		}
-	case unicode.Is(unicode.Cf, r), unicode.IsSpace(r), unicode.Is(unicode.Variation_Selector, r), unicode.IsControl(r),
-		r == 0x640: // the stroke that lengthens Arabic words
+	if r < utf8.RuneSelf && classOf(r) != inWord || unicode.IsSpace(r) || unicode.IsControl(r) {
 		return -1
-	case 0x300 <= r && r <= 0x36f, 0x1ab0 <= r && r <= 0x1aff, 0x1dc0 <= r && r <= 0x1dff, // accents
-		0x591 <= r && r <= 0x5c7,                                       // Hebrew points
-		0x610 <= r && r <= 0x61a, 0x64b <= r && r <= 0x65f, r == 0x670, // Arabic vowels
-		0x1f3fb <= r && r <= 0x1f3ff:
-		return -1
-	}
-	if to, ok := alike[r]; ok {
-		return to
 	}
 	return r
 }

@@ -34,6 +34,9 @@ type Operation interface {
 // many subscribers is one *gqlx.Rendered, the same pointer for each.
 type Renderer interface {
 	Render(ctx context.Context, it feed.Item) (*gqlx.Rendered, error)
+	// Append appends what Render gave with what is the subscriber's own
+	// filled in.
+	Append(dst []byte, r *gqlx.Rendered, local feed.Local) []byte
 }
 
 // GQL lets e serve sockets.

@@ -190,6 +190,10 @@ func (e *engine) Render(_ context.Context, it feed.Item) (*gqlx.Rendered, error)
 	}
 }
 
+func (e *engine) Append(dst []byte, r *gqlx.Rendered, local feed.Local) []byte {
+	return r.Append(dst, local, nil)
+}
+
 // stream is a topic of the hub with some made-up events before it.
 type stream struct {
 	engine *engine

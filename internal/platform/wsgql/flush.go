@@ -270,7 +270,7 @@ func (f *flusher) live(e *entry) (frame []byte, err error) {
 		return nil, err
 	}
 	if len(r.Splices) > 0 {
-		f.one = e.op.appendSpliced(f.one[:0], r, e.item.Local)
+		f.one = e.op.appendSpliced(f.one[:0], e.op.renderer, r, e.item.Local)
 		return f.one, nil
 	}
 	// A backlog has the same events in the same order for each socket, so the

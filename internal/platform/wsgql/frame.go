@@ -87,11 +87,11 @@ func (m *messages) appendNext(dst, payload []byte) []byte {
 // appendSpliced is appendNext with the subscriber's own values filled in. The
 // length is known only afterwards, so the payload is built behind room for the
 // longest header and moved up to the real one.
-func (m *messages) appendSpliced(dst []byte, r *gqlx.Rendered, local feed.Local) []byte {
+func (m *messages) appendSpliced(dst []byte, by Renderer, r *gqlx.Rendered, local feed.Local) []byte {
 	start := len(dst)
 	dst = append(dst, make([]byte, maxHeader)...)
 	dst = append(dst, m.next...)
-	dst = r.Append(dst, local)
+	dst = by.Append(dst, r, local)
 	dst = append(dst, '}')
 	body := dst[start+maxHeader:]
 	head := appendHeader(dst[start:start], len(body))

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatd/internal/platform/feed"
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/limit"
 )
@@ -25,6 +26,13 @@ func TestFramesOfAllLengthsHaveTheirHeader(t *testing.T) {
 	}
 }
 
+// unspliced appends what has no splices.
+type unspliced struct{ Renderer }
+
+func (unspliced) Append(dst []byte, r *gqlx.Rendered, local feed.Local) []byte {
+	return r.Append(dst, local, nil)
+}
+
 func TestASplicedFrameIsTheSameAsABuiltOne(t *testing.T) {
 	t.Parallel()
 	m := messagesOf("1")
@@ -34,7 +42,7 @@ func TestASplicedFrameIsTheSameAsABuiltOne(t *testing.T) {
 		}
 		payload := bytes.Repeat([]byte("x"), n)
 		want := m.appendNext([]byte("before"), payload)
-		if got := m.appendSpliced([]byte("before"), &gqlx.Rendered{JSON: payload}, nil); !bytes.Equal(got, want) {
+		if got := m.appendSpliced([]byte("before"), unspliced{}, &gqlx.Rendered{JSON: payload}, nil); !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes: %.60q, want %.60q", n, got, want)
 		}
 	}

@@ -47,7 +47,7 @@ func setup(t testing.TB, cfg wsgql.Config) *rig {
 	r := &rig{engine: newEngine(), auth: &authority{users: map[string]principal.Principal{}}}
 	cfg.Server, cfg.Version, cfg.Capabilities = "chatd", "1.2.3", map[string]any{"resume": true}
 	r.server = wsgql.New(wsgql.Deps{
-		Engine: r.engine, Auth: r.auth, Limiter: limit.NewLocal(limit.Config{}),
+		Engine: r.engine, Auth: r.auth, Meter: limit.NewMeter(limit.MeterConfig{}),
 		Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(),
 	}, cfg)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

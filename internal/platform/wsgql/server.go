@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 // Protocol is the WebSocket subprotocol that is served.
 const Protocol = "graphql-transport-ws"
 
+// ConnectBudget is the name under which new sockets are counted.
+const ConnectBudget = "sockets-network"
+
 // Authenticator tells whose an access token is. An error of the kinds
 // Unavailable, RateLimited and Internal closes the socket with 1013, so that
 // the client comes back; any other with 4403. The context ends after
@@ -27,11 +31,11 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (principal.Principal, error)
 }
 
-// Deps are what a Server works with; all are required.
+// Deps are what a Server works with; all but Meter are required.
 type Deps struct {
 	Engine  Engine
 	Auth    Authenticator
-	Limiter limit.Limiter // counts new sockets per network
+	Meter   *limit.Meter // counts new sockets per network; nil counts nothing
 	Log     zerolog.Logger
 	Metrics prometheus.Registerer
 }
@@ -188,9 +192,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, "origin", http.StatusForbidden, "This page may not connect here.")
 		return
 	}
-	network := principal.ClientFrom(r.Context()).Network()
+	client := principal.ClientFrom(r.Context())
+	network := client.Network()
 	if !s.cfg.Unlimited && network != "" {
-		if _, ok := s.Limiter.Allow(r.Context(), "ws.connect/"+network, s.cfg.ConnectRate); !ok {
+		if wait, ok := s.Meter.Take(limit.Budget{Name: ConnectBudget, Rate: s.cfg.ConnectRate}, client.NetworkID()); !ok {
+			w.Header().Set("Retry-After", seconds(wait))
 			s.refuse(w, "rate", http.StatusTooManyRequests, "Too many connections. Try again later.")
 			return
 		}
@@ -225,8 +231,13 @@ func (s *Server) perNetwork() int {
 
 func (s *Server) refuse(w http.ResponseWriter, why string, status int, text string) {
 	s.metrics.refused.WithLabelValues(why).Inc()
-	if status != http.StatusForbidden {
-		w.Header().Set("Retry-After", "5")
+	if head := w.Header(); status != http.StatusForbidden && head.Get("Retry-After") == "" {
+		head.Set("Retry-After", "5")
 	}
 	http.Error(w, text, status)
+}
+
+// seconds writes a duration for Retry-After: never fewer than it takes.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

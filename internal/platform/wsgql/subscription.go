@@ -120,7 +120,7 @@ func (r *replay) emit(items []feed.Item) error {
 		if err != nil {
 			return err
 		}
-		buf = r.op.appendSpliced(buf, rendered, it.Local)
+		buf = r.op.appendSpliced(buf, r.op.renderer, rendered, it.Local)
 		if len(buf) < catchUpBytes && i < len(items)-1 {
 			continue
 		}

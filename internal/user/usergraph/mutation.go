@@ -7,6 +7,7 @@ import (
 
 	"chatd/internal/platform/errs"
 	"chatd/internal/platform/gqlx"
+	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
 	"chatd/internal/user"
 )
@@ -30,6 +31,8 @@ type updateProfileInput struct {
 	StatusExpiresAt gqlx.NullTime
 	TimeZone        graphql.NullString
 	Locale          graphql.NullString
+
+	AvatarAttachmentID graphql.NullID
 }
 
 // UpdateProfile resolves Mutation.updateProfile.
@@ -41,10 +44,14 @@ func (m *Mutation) UpdateProfile(
 		return nil, errs.ErrUnauthenticated
 	}
 	in := args.Input
+	avatar, err := avatarOf(in.AvatarAttachmentID)
+	if err != nil {
+		return nil, err
+	}
 	p, err := m.service.Update(ctx, viewer.User, user.Patch{
 		DisplayName: patch(in.DisplayName), Bio: patch(in.Bio), StatusText: patch(in.StatusText),
 		StatusEmoji: patch(in.StatusEmoji), StatusExpiresAt: in.StatusExpiresAt.Patch(),
-		TimeZone: patch(in.TimeZone), Locale: patch(in.Locale),
+		TimeZone: patch(in.TimeZone), Locale: patch(in.Locale), Avatar: avatar,
 	})
 	if err != nil {
 		return nil, err
@@ -58,6 +65,21 @@ func patch(s graphql.NullString) *string {
 		return new(string)
 	}
 	return s.Value
+}
+
+// avatarOf is patch for the id of a file.
+func avatarOf(id graphql.NullID) (*ids.Attachment, error) {
+	if !id.Set {
+		return nil, nil //nolint:nilnil // It stays.
+	}
+	var avatar ids.Attachment
+	if id.Value != nil {
+		var ok bool
+		if avatar, ok = ids.ParseAttachment(string(*id.Value)); !ok {
+			return nil, user.ErrBadAvatar
+		}
+	}
+	return &avatar, nil
 }
 
 // UpdateProfilePayload is the changed profile.

@@ -65,6 +65,16 @@ func (u *User) Bot() bool { return u.profile.Bot }
 // UpdatedAt resolves User.updatedAt.
 func (u *User) UpdatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.UpdatedAt) }
 
+// AvatarURL resolves User.avatarUrl.
+func (u *User) AvatarURL(ctx context.Context) (*string, error) {
+	if u.profile.Avatar.IsZero() {
+		return nil, nil //nolint:nilnil // There is none.
+	}
+	pictures := u.near.pictures
+	link, err := gqlx.Link(ctx, pictures.Links, pictures.Path(u.profile.Avatar))
+	return &link, err
+}
+
 func orNull(s string) *string {
 	if s == "" {
 		return nil
@@ -77,11 +87,18 @@ func orNull(s string) *string {
 type Users struct {
 	service   *user.Service
 	presences *user.PresenceService
+	pictures  Pictures
+}
+
+// Pictures say where avatars are.
+type Pictures struct {
+	Links gqlx.Links
+	Path  func(ids.Attachment) string // of a picture on this server
 }
 
 // NewUsers returns a loader over the services.
-func NewUsers(service *user.Service, presences *user.PresenceService) *Users {
-	return &Users{service, presences}
+func NewUsers(service *user.Service, presences *user.PresenceService, pictures Pictures) *Users {
+	return &Users{service, presences, pictures}
 }
 
 // node makes the node of one profile.

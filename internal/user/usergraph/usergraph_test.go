@@ -39,8 +39,24 @@ type face struct {
 	viewer ids.User
 
 	present *user.PresenceService
-	friends []ids.User // of everybody
-	asked   int        // who they are
+	friends []ids.User     // of everybody
+	asked   int            // who they are
+	picture ids.Attachment // the only one there is
+	worn    []ids.Attachment
+}
+
+// AppendLink implements gqlx.Links.
+func (f *face) AppendLink(dst []byte, who ids.User, path string) []byte {
+	return append(append(append(dst, who.String()...), " at "...), path...)
+}
+
+// Wear implements user.Wardrobe.
+func (f *face) Wear(_ context.Context, who ids.User, id ids.Attachment) error {
+	if who != f.viewer || !id.IsZero() && id != f.picture {
+		return user.ErrBadAvatar
+	}
+	f.worn = append(f.worn, id)
+	return nil
 }
 
 // Companions implements user.Circle.
@@ -58,10 +74,12 @@ var now = usertest.Born.Add(time.Hour)
 func setup(t *testing.T) *face {
 	t.Helper()
 	f := &face{store: usertest.NewFake()}
-	service := user.New(user.Deps{Store: f.store, Cursors: page.NewSealer([]byte("0123456789abcdef"))},
+	service := user.New(user.Deps{Store: f.store, Cursors: page.NewSealer([]byte("0123456789abcdef")), Wardrobe: f},
 		user.Config{Now: func() time.Time { return now }})
 	f.present = user.NewPresence(user.PresenceDeps{Store: f.store, Circle: f, Log: zerolog.Nop()}, user.PresenceConfig{})
-	users := usergraph.NewUsers(service, f.present)
+	users := usergraph.NewUsers(service, f.present, usergraph.Pictures{
+		Links: f, Path: func(id ids.Attachment) string { return "/pictures/" + id.String() },
+	})
 	subscription := usergraph.NewSubscription(users)
 	engine, err := gqlx.New(gqlx.Config{
 		SDL:  []gqlx.Source{{Name: "rest", SDL: rest}, {Name: "usergraph", SDL: usergraph.SDL()}},
@@ -196,6 +214,33 @@ func TestUpdateProfileChangesWhatIsGivenAndClearsWhatIsNull(t *testing.T) {
 		`null`, "BAD_USER_INPUT displayName A display name has 1 to 64 characters on one line.")
 	f.want(t, `mutation { updateProfile(input: {statusText: "late", statusExpiresAt: "2020-01-01T00:00:00Z"}) { user { id } } }`,
 		nil, `null`, "BAD_USER_INPUT statusExpiresAt A status ends in the future.")
+}
+
+// A picture is worn before the profile names it, and shown by a link of the
+// viewer's; what is no picture changes nothing.
+func TestAnAvatarIsAPictureOfTheUsersOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.picture = ids.New[ids.Attachment]()
+	const document = `mutation($input: UpdateProfileInput!) { updateProfile(input: $input) { user { bio avatarUrl } } }`
+	set := func(input map[string]any, data, errors string) {
+		t.Helper()
+		f.want(t, document, map[string]any{"input": input}, data, errors)
+	}
+	shown := `{"updateProfile":{"user":{"bio":"Analyst","avatarUrl":"` + f.viewer.String() + ` at /pictures/` + f.picture.String() + `"}}}`
+	set(map[string]any{"bio": "Analyst"}, `{"updateProfile":{"user":{"bio":"Analyst","avatarUrl":null}}}`, "")
+	set(map[string]any{"avatarAttachmentId": f.picture.String()}, shown, "")
+	const refused = "BAD_USER_INPUT avatarAttachmentId An avatar is an image that you have uploaded and sent in no message."
+	for _, bad := range []string{ids.New[ids.Attachment]().String(), "", "x", f.viewer.String()} {
+		set(map[string]any{"avatarAttachmentId": bad, "bio": "changed"}, `null`, refused)
+	}
+	set(map[string]any{"avatarAttachmentId": f.picture.String(), "locale": "x_"}, `null`, "BAD_USER_INPUT locale Give a language tag such as de-AT.")
+	set(map[string]any{}, shown, "")
+	f.want(t, `{ userByUsername(username: "bob") { avatarUrl } }`, nil, `{"userByUsername":{"avatarUrl":null}}`, "")
+	set(map[string]any{"avatarAttachmentId": nil}, `{"updateProfile":{"user":{"bio":"Analyst","avatarUrl":null}}}`, "")
+	if !slices.Equal(f.worn, []ids.Attachment{f.picture, {}}) {
+		t.Errorf("worn %v", f.worn)
+	}
 }
 
 func TestNobodyWhoIsNotSignedInIsServed(t *testing.T) {

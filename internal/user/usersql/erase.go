@@ -29,8 +29,12 @@ func (s *Store) Erase(ctx context.Context, id ids.User, at time.Time) (p user.Pr
 		case !p.DeletedAt.IsZero():
 			return errUnchanged
 		}
+		before := p
 		p = p.Gone(at)
 		events, err := parted(ctx, tx, id, at)
+		if err == nil && before.Username != "" {
+			err = s.unname(ctx, tx, before)
+		}
 		if err == nil {
 			err = blank(ctx, tx, p)
 		}
@@ -106,13 +110,12 @@ func blank(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
 	_, err := tx.Exec(ctx, `INSERT INTO user_profiles (id, username, display_name, created_at, updated_at, bot, deleted_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (id) DO UPDATE SET username = excluded.username, display_name = excluded.display_name, bio = '', status_text = '',
-			status_emoji = '', status_expires_at = NULL, time_zone = '', locale = '', updated_at = excluded.updated_at, deleted_at = excluded.deleted_at`,
+			status_emoji = '', status_expires_at = NULL, avatar = NULL, time_zone = '', locale = '', updated_at = excluded.updated_at, deleted_at = excluded.deleted_at`,
 		p.ID, p.Username, p.DisplayName, p.CreatedAt.UnixMicro(), p.UpdatedAt.UnixMicro(), flag(p.Bot), at)
 	if err != nil {
 		return fmt.Errorf("blank the profile: %w", err)
 	}
 	for _, text := range []string{
-		`DELETE FROM user_terms WHERE user_id = $1`,
 		`DELETE FROM user_presence WHERE user_id = $1`,
 		`DELETE FROM user_settings WHERE user_id = $1`,
 		// What he had read, and did not want to be known, is known to nobody later.

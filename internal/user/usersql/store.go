@@ -35,14 +35,14 @@ func New(db *sqldb.DB) *Store {
 func (s *Store) OnCommit(fn func()) { s.onCommit = fn }
 
 const columns = `p.id, p.username, p.display_name, p.bio, p.status_text, p.status_emoji,
-	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot, p.deleted_at`
+	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot, p.avatar, p.deleted_at`
 
 func scan(row sqldb.Row) (user.Profile, error) {
 	var p user.Profile
 	var created, updated, bot, deleted int64
 	var expires sql.NullInt64
 	err := row.Scan(&p.ID, &p.Username, &p.DisplayName, &p.Bio, &p.Status.Text, &p.Status.Emoji,
-		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot, &deleted)
+		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot, &p.Avatar, &deleted)
 	p.Bot = bot != 0
 	if deleted != 0 {
 		p.DeletedAt = time.UnixMicro(deleted).UTC()
@@ -82,17 +82,8 @@ func (s *Store) Create(ctx context.Context, p user.Profile) error {
 			}
 			return err
 		}
-		return addTerms(ctx, tx, p)
+		return s.addNames(ctx, tx, p.Username, user.FoldNames(p.Username, p.DisplayName))
 	})
-}
-
-func addTerms(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
-	for _, term := range user.Terms(p.Username, p.DisplayName) {
-		if _, err := tx.Exec(ctx, `INSERT INTO user_terms (term, user_id) VALUES ($1, $2)`, term, p.ID); err != nil {
-			return fmt.Errorf("insert a term: %w", err)
-		}
-	}
-	return nil
 }
 
 // Profiles implements user.Store.
@@ -212,16 +203,13 @@ func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profi
 func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p user.Profile) error {
 	expires := sql.NullInt64{Int64: p.Status.ExpiresAt.UnixMicro(), Valid: !p.Status.ExpiresAt.IsZero()}
 	_, err := tx.Exec(ctx, `UPDATE user_profiles SET display_name = $2, bio = $3, status_text = $4,
-		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9 WHERE id = $1`,
-		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro())
+		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9, avatar = $10 WHERE id = $1`,
+		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro(), p.Avatar)
 	if err != nil {
 		return fmt.Errorf("update the profile: %w", err)
 	}
 	if p.DisplayName != before.DisplayName {
-		if _, err := tx.Exec(ctx, `DELETE FROM user_terms WHERE user_id = $1`, p.ID); err != nil {
-			return fmt.Errorf("delete terms: %w", err)
-		}
-		if err := addTerms(ctx, tx, p); err != nil {
+		if err := s.rename(ctx, tx, before, p); err != nil {
 			return err
 		}
 	}

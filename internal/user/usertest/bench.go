@@ -51,13 +51,20 @@ func BenchStore(b *testing.B, s user.Store) {
 			_, err := s.ByUsername(ctx, all[i%len(all)].Username)
 			return err
 		}},
-		{"Search20", func(int) error {
-			some, err := s.Search(ctx, user.Query{Words: []string{"num", "man"}, Limit: 20})
+		{"Range20", func(int) error {
+			some, err := s.Range(ctx, user.NameRange{From: "num", To: user.TermEnd("num"), With: []string{"man"}, Limit: 20})
 			return found(len(some), 20, err)
 		}},
 		{"Update", func(i int) error {
 			_, err := s.Update(ctx, list[i%len(list)], func(p *user.Profile) error {
 				p.Bio = fmt.Sprintf("changed %d times", i)
+				return nil
+			})
+			return err
+		}},
+		{"Rename", func(i int) error {
+			_, err := s.Update(ctx, list[i%len(list)], func(p *user.Profile) error {
+				p.DisplayName = fmt.Sprintf("Renamed %d Times", i)
 				return nil
 			})
 			return err

@@ -1,10 +1,8 @@
 package usertest
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -91,27 +89,6 @@ func (f *Fake) ByUsername(_ context.Context, username string) (user.Profile, err
 		}
 	}
 	return user.Profile{}, user.ErrNoUser
-}
-
-// Search implements user.Store.
-func (f *Fake) Search(_ context.Context, q user.Query) ([]user.Profile, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var found []user.Profile
-	for _, p := range f.profiles {
-		if !p.DeletedAt.IsZero() {
-			continue
-		}
-		terms := user.Terms(p.Username, p.DisplayName)
-		matches := func(word string) bool {
-			return slices.ContainsFunc(terms, func(t string) bool { return strings.HasPrefix(t, word) })
-		}
-		if p.Username > q.After && !slices.ContainsFunc(q.Words, func(w string) bool { return !matches(w) }) {
-			found = append(found, p)
-		}
-	}
-	slices.SortFunc(found, func(a, b user.Profile) int { return cmp.Compare(a.Username, b.Username) })
-	return found[:min(len(found), q.Limit)], nil
 }
 
 // Update implements user.Store.

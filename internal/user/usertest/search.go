@@ -36,19 +36,51 @@ func searches(t *testing.T, s user.Store) {
 	for username, name := range map[string]string{
 		"ada.l": "Ada Lovelace", "adam_s": "Adam Smith", "zoe": "Zoë Łukasz-Søndergård", "strasse": "Große Straße",
 		"kanji": "漢字 太郎", "taro": "山田太郎", "space": "Astro 👩‍🚀 Naut", "pct": "100% Öl_ein", "quote": `"Bob" O'Neill`,
-		"hangul": "김철수", "full": "Ｆｕｌｌ Ｗｉｄｔｈ", "greek": "Σίσυφος",
+		"hangul": "김철수", "full": "Ｆｕｌｌ Ｗｉｄｔｈ", "greek": "Σίσυφος", "ada": "Zed", "zzz": "ADA", "leo": "Лев Толстой",
+		"ligature": "ﷺ" + strings.Repeat("ﷺ", 63),
 	} {
 		add(t, s, Profile(username, name))
 	}
 	for query, want := range map[string]string{
-		"ad": "ada.l adam_s", "ADA": "ada.l adam_s", "ada l": "ada.l", "lovelace ada": "ada.l", "l": "ada.l zoe",
-		"  ada\t": "ada.l adam_s", "ada ada": "ada.l adam_s", "velace": "", "adam_": "adam_s", "_s": "adam_s",
+		"ad": "ada ada.l zzz adam_s", "ADA": "ada zzz ada.l adam_s", "ada l": "ada.l", "lovelace ada": "ada.l", "l": "ada.l leo ligature zoe",
+		"  ada\t": "ada zzz ada.l adam_s", "ada ada": "ada ada.l zzz adam_s", "velace": "ada.l", "adam_": "adam_s", "_s": "adam_s",
 		"zoe": "zoe", "ZOÉ": "zoe", "lukasz": "zoe", "sondergard": "zoe", "łu": "zoe", "straße": "strasse", "STRASS": "strasse",
-		"grosse": "strasse", "漢": "kanji", "字": "kanji", "太郎": "kanji taro", "👩‍🚀": "space", "👩": "space", "100%": "pct",
+		"grosse": "strasse", "漢": "kanji", "字": "kanji", "太郎": "kanji taro", "田太": "taro", "👩‍🚀": "space", "👩": "space", "100%": "pct",
 		"%": "pct", "ol_": "pct", `"bob"`: "quote", `"`: "quote", "bob": "quote", "o'n": "quote", "'": "quote", "neill": "quote",
 		"김": "hangul", "full wid": "full", "ｗidth": "full", "σισυφοσ": "greek", "ΣΊΣΥΦΟΣ": "greek", "nobody": "", "adа": "",
+		"zzz": "zzz", "толстой": "leo", "velace adda": "ada.l", "velace qqqq": "", "lovelase ada": "ada.l", "ada lovelase": "ada.l", "smit adam": "adam_s", "smti adam": "adam_s",
 	} {
 		if got := strings.Join(find(t, s, query), " "); got != want {
+			t.Errorf("%q finds %q, want %q", query, got, want)
+		}
+	}
+}
+
+// searchForgives asks for misspelt names, and compares each answer with that of
+// reading through all words.
+func searchForgives(t *testing.T, s user.Store) {
+	reference := NewFake()
+	for username, name := range map[string]string{
+		"jdoe": "John Doe", "jojo": "Johnny Johnson", "mike": "Michael Schneider", "michelle": "Michelle Schnieder", "alex": "Alexander Lovelace",
+		"sandra": "Alexandra Smith", "smythe": "Jon Smythe", "hanna": "Johanna Annan", "leo": "Лев Толстой", "taro": "山田太郎左衛門", "ioana": "Iohn Quincy",
+		"x.alexander.x": "Nobody Else", "alexandre": "Same Too", "zoe": "Zoë Łukasz-Søndergård",
+	} {
+		p := Profile(username, name)
+		add(t, s, p)
+		if err := reference.Create(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]string{
+		"jonh": "jdoe smythe", "jhon": "jdoe smythe", "johm": "jdoe", "iohn": "ioana jdoe", "micheal": "mike michelle", "alexnader": "alex x.alexander.x alexandre sandra",
+		"shneider": "mike michelle", "sondergrad": "zoe", "толтсой": "leo", "山田太朗左衛門": "taro", "alexandr": "sandra alexandre alex x.alexander.x",
+		"jonh doe": "jdoe", "doe jonh": "jdoe", "jonh smythe": "smythe", "jonh schneider": "", "johnny johnsno": "jojo", "qqqqqqqq": "", "lexander": "alex x.alexander.x alexandre sandra",
+	} {
+		got := find(t, s, query)
+		if wants := find(t, reference, query); !slices.Equal(got, wants) {
+			t.Errorf("%q finds %q; reading all words through, %q", query, got, wants)
+		}
+		if strings.Join(got, " ") != want {
 			t.Errorf("%q finds %q, want %q", query, got, want)
 		}
 	}
@@ -61,7 +93,7 @@ func searchFollows(t *testing.T, s user.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for query, want := range map[string]int{"byron": 0, "love": 1, "countess": 1, "ada": 1} {
+	for query, want := range map[string]int{"byron": 0, "bryon": 0, "ada byron": 0, "love": 1, "countess": 1, "contess": 1, "ada": 1, "countess lovelace": 1} {
 		if got := find(t, s, query); len(got) != want {
 			t.Errorf("%q finds %q", query, got)
 		}

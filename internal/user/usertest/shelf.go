@@ -82,7 +82,7 @@ func (s *Shelf) Put(_ context.Context, profiles []user.Kept) {
 func RunShelf(t *testing.T, open func(t *testing.T) user.Shelf) {
 	t.Helper()
 	full := Profile("ada", `Ada "the 漢字" 👩‍🚀`)
-	full.Bot = true
+	full.Bot, full.Avatar = true, ids.New[ids.Attachment]()
 	full.Bio, full.TimeZone, full.Locale = "two\nlines", "Europe/London", "en-GB"
 	full.Status = user.Status{Text: "busy", Emoji: "🧮", ExpiresAt: Born.Add(time.Hour)}
 	bare := Profile("bob", "Bob")

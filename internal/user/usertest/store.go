@@ -53,7 +53,8 @@ func RunStore(t *testing.T, open func(t *testing.T) user.Store) {
 		"blocks are listed":                              listsBlocks,
 		"of who is erased it is left that he was there":  erases,
 		"who was erased first is not made later":         erasesNobody,
-		"search finds the beginnings of words":           searches,
+		"search finds names, the best first":             searches,
+		"search forgives slips":                          searchForgives,
 		"search follows a changed name":                  searchFollows,
 		"search pages are stable while others write":     searchPages,
 		"search takes no character for more than itself": searchLiteral,
@@ -173,7 +174,7 @@ func updates(t *testing.T, s user.Store) {
 	want := user.Profile{
 		ID: p.ID, Username: "ada", DisplayName: "Ada L.", Bio: "one\ntwo", TimeZone: "Europe/London", Locale: "en-GB",
 		Status:    user.Status{Text: "computing", Emoji: "🧮", ExpiresAt: Born.Add(time.Hour)},
-		CreatedAt: Born, UpdatedAt: Born.Add(time.Minute),
+		CreatedAt: Born, UpdatedAt: Born.Add(time.Minute), Avatar: ids.New[ids.Attachment](),
 	}
 	got, err := s.Update(t.Context(), p.ID, func(p *user.Profile) error { *p = want; return nil })
 	if err != nil || got != want {
@@ -189,7 +190,7 @@ func updates(t *testing.T, s user.Store) {
 	if !sameEvent(events[0], user.At(last, user.Updated(want))) {
 		t.Errorf("logged %+v", events[0])
 	}
-	want.Status, want.Bio = user.Status{}, ""
+	want.Status, want.Bio, want.Avatar = user.Status{}, "", ids.Attachment{}
 	if got, err = s.Update(t.Context(), p.ID, func(p *user.Profile) error { *p = want; return nil }); err != nil || got != want {
 		t.Errorf("cleared to %+v, %v", got, err)
 	}

@@ -15,16 +15,17 @@ const ProfileUpdatedName = "user.profile_updated.v1"
 // ProfileUpdated says what a profile is after a change of it. Empty texts and
 // a missing time are what has not been given.
 type ProfileUpdated struct {
-	UserID          ids.User   `json:"userId"`
-	Username        string     `json:"username"`
-	DisplayName     string     `json:"displayName"`
-	Bio             string     `json:"bio"`
-	StatusText      string     `json:"statusText"`
-	StatusEmoji     string     `json:"statusEmoji"`
-	StatusExpiresAt *time.Time `json:"statusExpiresAt,omitempty"`
-	TimeZone        string     `json:"timeZone"`
-	Locale          string     `json:"locale"`
-	At              time.Time  `json:"at"`
+	UserID          ids.User        `json:"userId"`
+	Username        string          `json:"username"`
+	DisplayName     string          `json:"displayName"`
+	Bio             string          `json:"bio"`
+	StatusText      string          `json:"statusText"`
+	StatusEmoji     string          `json:"statusEmoji"`
+	StatusExpiresAt *time.Time      `json:"statusExpiresAt,omitempty"`
+	TimeZone        string          `json:"timeZone"`
+	Locale          string          `json:"locale"`
+	AvatarID        *ids.Attachment `json:"avatarId,omitempty"`
+	At              time.Time       `json:"at"`
 }
 
 // PresenceChosenName is the name of PresenceChosen.

@@ -31,10 +31,14 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		Node: "NODE", Seq: 7, Beat: true, Whole: true, Alone: true, Left: true, Chosen: []ids.User{id},
 		People: []userv1.PersonPresent{{UserID: id, Status: "AWAY", IdleMS: 300_000}, {UserID: id}},
 	})
+	avatar, err := ids.FromBytes[ids.Attachment]([]byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	golden(t, userv1.ProfileUpdatedName, userv1.ProfileUpdated{
 		UserID: id, Username: "ada", DisplayName: "Ada L.", Bio: "Analyst.\nPoet's daughter.",
 		StatusText: "computing", StatusEmoji: "🧮", StatusExpiresAt: &expires,
-		TimeZone: "Europe/London", Locale: "en-GB", At: at,
+		TimeZone: "Europe/London", Locale: "en-GB", AvatarID: &avatar, At: at,
 	})
 }
 
