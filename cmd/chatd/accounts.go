@@ -351,7 +351,8 @@ func withAccounts(ctx context.Context, cfg Config, f func(*auth.Service) error) 
 	store := authsql.New(db)
 	people := user.New(user.Deps{Store: usersql.New(db), Cursors: page.NewSealer(ring.Derive("list cursors")), Log: zerolog.Nop()}, user.Config{})
 	return f(auth.New(auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
+		Outbox: store, Links: store, Deletions: store,
 		Profiles: profiles{people}, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}, auth.Config{Env: auth.Env(cfg.Env), Issuer: cfg.Network.PublicURL}))
 }

@@ -16,6 +16,7 @@ import (
 
 	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/keys"
+	"chatd/internal/platform/mail"
 )
 
 // faults collects what is wrong with a configuration.
@@ -55,6 +56,8 @@ var decoders = map[string]decoder{
 	"postgres":  textDecoder(checkPostgres),
 	"redis":     textDecoder(checkRedis),
 	"mongo":     textDecoder(checkMongo),
+	"smtp":      textDecoder(mail.CheckURL),
+	"sender":    textDecoder(mail.CheckAddress),
 	"brokers":   decodeBrokers,
 	"secret":    textDecoder(func(string) error { return nil }),
 	"prefix":    textDecoder(checkPrefix),
@@ -292,6 +295,9 @@ func (c *Config) check(f *faults) {
 		f.flag("max-init-frame", "is more than --max-frame; a client may not send more before it is known than after")
 	}
 	c.checkBus(f)
+	if c.Mail.SMTPURL != "" && c.Mail.From == "" {
+		f.flag("mail-from", "--smtp-url needs an address that its mail is from, as chat@example.org")
+	}
 	if len(c.Accounts.Providers) > 0 && c.Network.PublicURL == "" {
 		f.flag("oidc-providers", "providers send browsers back to --public-url: give it too, as https://chat.example.org")
 	}
@@ -362,6 +368,9 @@ func (c *Config) checkProduction(f *faults) {
 	}
 	if u, err := url.Parse(c.Network.PublicURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		f.flag("public-url", "http sends tokens in the clear; production is reached by https")
+	}
+	if c.Network.PublicURL == "" && (c.Mail.SMTPURL != "" || c.Mail.VerifyEmail != "off") {
+		f.flag("public-url", "links in mails begin with it; name how clients reach the server, as https://chat.example.org")
 	}
 	if c.Log.Level == "trace" || c.Log.Level == "debug" {
 		f.flag("log-level", "%s is for development; production begins at info", c.Log.Level)

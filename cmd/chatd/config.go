@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -24,6 +25,7 @@ type Config struct {
 	Data     DataConfig     `embed:"" group:"Data"`
 	Bus      BusConfig      `embed:"" group:"Bus"`
 	Accounts AccountsConfig `embed:"" group:"Accounts"`
+	Mail     MailConfig     `embed:"" group:"Mail"`
 	Files    FilesConfig    `embed:"" group:"Files"`
 	GraphQL  GraphQLConfig  `embed:"" group:"GraphQL"`
 	Limits   LimitsConfig   `embed:"" group:"Limits"`
@@ -77,6 +79,25 @@ type AccountsConfig struct {
 	Providers    authoidc.Providers `name:"oidc-providers" type:"providers" placeholder:"JSON" help:"Other services that people sign in by, as [{\"name\": \"example\", \"issuer\": \"https://id.example.org\", \"clientId\": \"chatd\", \"clientSecret\": \"…\"}]; better given by the environment or the file."`
 	ReturnURLs   []string           `name:"sign-in-return-urls" type:"returns" placeholder:"LIST" help:"Where browsers may be sent after that, beside pages of --public-url: whole addresses, separated by commas."`
 	AuditDays    int                `name:"audit-days" type:"count" min:"0" max:"36500" default:"365" help:"How many days entries of the audit log are kept; 0 keeps them for ever."`
+}
+
+// MailConfig is how mail to the owners of accounts goes out.
+type MailConfig struct {
+	SMTPURL     Secret `name:"smtp-url" type:"smtp" placeholder:"URL" help:"Server that takes mail, as smtp://user:password@mail.example.org:587 (STARTTLS) or smtps:// for TLS from the first byte; without one each mail is a file in the data directory."`
+	From        string `name:"mail-from" type:"sender" placeholder:"ADDRESS" help:"Whom mail is from, as chat@example.org or 'Chat <chat@example.org>'."`
+	VerifyEmail string `name:"verify-email" type:"choice" choices:"off,required" default:"off" help:"required: who registers has an account once a link in a mail was opened."`
+}
+
+// site is what links in mails begin with: never what a request says of it.
+func (c *Config) site() string {
+	if c.Network.PublicURL != "" {
+		return strings.TrimSuffix(c.Network.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(c.Network.Listen)
+	if addr, aerr := netip.ParseAddr(host); err == nil && (host == "" || aerr == nil && addr.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // FilesConfig is where files of messages lie and how much of them there may be.
@@ -138,6 +159,8 @@ func budgets() limit.Table {
 		of("totp", sign.Totp, "user", "codes of a second factor tried, right ones too"),
 		of("totp-day", sign.TotpDay, "user", "the same for longer"),
 		of("password", sign.Password, "user", "passwords that a signed-in user is asked for again"),
+		of("mail-address", sign.MailAddress, "address", "mails that others can have sent to it; beyond that the answers are the same and none comes"),
+		of("mail-network", sign.MailNetwork, "network", "mails that are asked for from it; likewise"),
 		row("invite-codes", 20, 10*time.Second, "user", "codes of groups' invitations tried"),
 	}
 }
@@ -162,7 +185,6 @@ type LogConfig struct {
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
 	LokiURL Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
-	SMTPURL Secret `name:"smtp-url" type:"unbuilt" placeholder:"URL" server:"SMTP" help:"Server that takes mail."`
 	S3URL   Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
 	OTLPURL Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
 }

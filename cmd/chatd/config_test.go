@@ -63,6 +63,11 @@ func TestABadConfigurationIsRefusedByName(t *testing.T) {
 		"a store that is not PostgreSQL":   {args: []string{"--postgres-url", "mysql://x/y"}, want: "--postgres-url"},
 		"a server not built yet":           {env: []string{"CHATD_LOKI_URL=http://127.0.0.1:3100"}, want: "does not speak Loki yet"},
 		"production without a secret":      {env: []string{"CHATD_ENV=production"}, want: "CHATD_SECRET: production needs it"},
+		"a mail server by its name alone":  {args: []string{"--smtp-url", "mail.example.org", "--mail-from", "chat@example.org"}, want: "--smtp-url (CHATD_SMTP_URL)"},
+		"a mail server and no sender":      {args: []string{"--smtp-url", "smtp://mail.example.org"}, want: "--mail-from (CHATD_MAIL_FROM)"},
+		"a sender that is none":            {args: []string{"--mail-from", "chat"}, want: "--mail-from (CHATD_MAIL_FROM)"},
+		"an unknown way to prove":          {args: []string{"--verify-email", "on"}, want: "--verify-email (CHATD_VERIFY_EMAIL)"},
+		"production with links to nowhere": {env: production, args: []string{"--smtp-url", "smtp://mail.example.org", "--mail-from", "chat@example.org"}, want: "--public-url (CHATD_PUBLIC_URL): links in mails begin with it"},
 		"production without limits":        {env: production, args: []string{"--rate-limits", "off"}, want: "--rate-limits"},
 		"production open to every site":    {env: production, args: []string{"--allowed-origins", "*"}, want: "--allowed-origins"},
 		"production that trusts everybody": {env: production, args: []string{"--trusted-proxies", "::/0"}, want: "--trusted-proxies"},
@@ -87,11 +92,12 @@ func TestWhatIsGoodInProductionPasses(t *testing.T) {
 	t.Parallel()
 	out, err := check(t, []string{"CHATD_ENV=production", "CHATD_SECRET=" + goodSecret},
 		"--public-url", "https://chat.example.org", "--allowed-origins", "https://a.example, https://b.example",
-		"--trusted-proxies", "10.0.0.5,192.168.0.0/16", "--postgres-url", "postgres://chatd:sesame@db/chatd")
+		"--trusted-proxies", "10.0.0.5,192.168.0.0/16", "--postgres-url", "postgres://chatd:sesame@db/chatd",
+		"--smtp-url", "smtps://chat:sesame@mail.example.org", "--mail-from", "Chat <chat@example.org>", "--verify-email", "required")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"10.0.0.5/32 192.168.0.0/16", "https://a.example https://b.example"} {
+	for _, want := range []string{"smtps://chat:***@mail.example.org", "10.0.0.5/32 192.168.0.0/16", "https://a.example https://b.example"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -230,7 +236,7 @@ func TestHelpNamesEveryFlagWithItsVariable(t *testing.T) {
 	}
 	for _, flag := range []string{
 		"listen", "ws-listen", "ops-listen", "data-dir", "public-url", "env", "registration", "postgres-url", "mongo-url", "redis-url",
-		"kafka-brokers", "loki-url", "smtp-url", "s3-url", "otlp-url", "trusted-proxies", "rate-limits", "log-level", "log-format", "config",
+		"kafka-brokers", "loki-url", "smtp-url", "mail-from", "verify-email", "s3-url", "otlp-url", "trusted-proxies", "rate-limits", "log-level", "log-format", "config",
 	} {
 		if !strings.Contains(out.String(), "--"+flag) || !strings.Contains(out.String(), envName(flag)+"]") {
 			t.Errorf("%s is not in the help", flag)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"chatd/internal/platform/limit"
 	"chatd/internal/platform/limit/redislimit"
 	"chatd/internal/platform/links"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/page"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/redisdb"
@@ -46,6 +49,10 @@ type contexts struct {
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits, log zerolog.Logger) (*contexts, error) {
+	post, err := newPost(cfg, s, log)
+	if err != nil {
+		return nil, err
+	}
 	c := &contexts{cursors: page.NewSealer(s.ring.Derive("list cursors"))}
 	c.user = user.New(user.Deps{
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
@@ -56,13 +63,15 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	}, user.Config{})
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
-		Factors: s.auth, Tokens: s.auth, Identities: s.auth, Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
+		Factors: s.auth, Tokens: s.auth, Identities: s.auth, Outbox: s.auth, Links: s.auth, Mail: post,
+		Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
 		Exports: s.auth, Exporters: []auth.Exporter{c.user, messages{c, s}}, Archives: s.archives(cfg),
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: l.checker, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
 		AuditLife: time.Duration(cfg.Accounts.AuditDays) * 24 * time.Hour, Rates: l.signIn(),
 		Providers: cfg.Accounts.Providers.Public(),
+		Site:      cfg.site(), VerifyEmail: cfg.Mail.VerifyEmail == "required",
 	})
 	c.chat = chat.New(chat.Deps{
 		Store: s.chat, Directory: c.user, Secret: s.ring.Derive("chat input hashes"), Log: log, Crier: crier(cfg, b),
@@ -201,6 +210,19 @@ func alone(ctx context.Context, s *stores, name string, do func(context.Context)
 	return do(ctx)
 }
 
+func (p profiles) Rename(ctx context.Context, id ids.User, username string) error {
+	return p.users.Rename(ctx, id, username)
+}
+
+// newPost hands mail to the server that is named, or writes it into files.
+func newPost(cfg Config, s *stores, log zerolog.Logger) (mail.Sender, error) {
+	from := cmp.Or(cfg.Mail.From, "chatd <chatd@localhost>")
+	if url := cfg.Mail.SMTPURL.Reveal(); url != "" {
+		return mail.NewSMTP(mail.SMTPConfig{URL: url, From: from})
+	}
+	return mail.NewFiles(filepath.Join(s.dir.Path, "mail"), from, log), nil
+}
+
 // limits count: the checker what is tried seldom, exactly over all nodes; the
 // meter what is done all the time, without asking anybody (ADR 37).
 type limits struct {
@@ -236,7 +258,7 @@ func (l *limits) signIn() auth.Rates {
 	return auth.Rates{
 		Account: rate("login-account"), Network: rate("login-network"), Known: rate("login-known"),
 		Register: rate("register-network"), EmailTaken: rate("email-taken"),
-		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"),
+		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"), MailAddress: rate("mail-address"), MailNetwork: rate("mail-network"),
 	}
 }
 

@@ -292,6 +292,9 @@ func (p *program) hasNoWord(t testing.TB, args []string, word string) {
 	}
 	err := filepath.WalkDir(filepath.Dir(p.dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
+			if err == nil && path == filepath.Join(p.dir, "mail") {
+				return filepath.SkipDir // was delivered, as far as the server goes
+			}
 			return err
 		}
 		raw, err := os.ReadFile(path)

@@ -31,6 +31,7 @@ func TestStockJavaScriptClients(t *testing.T) {
 	t.Run("what _service gives composes into a federation", js.federation)
 	t.Run("no file runs a script in a browser", js.chromiumFiles)
 	t.Run("what the README shows runs as it stands", js.readme)
+	t.Run("the pages of mails work in a browser without scripts", js.mailPages)
 	t.Run("GraphiQL works in a browser under its own policy", js.graphiql)
 }
 

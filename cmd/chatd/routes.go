@@ -56,7 +56,10 @@ func (f *face) handlers() faces {
 	f.graphql(all)
 	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
-	all.Handle(authhttp.Path+"*", f.limited(authhttp.New(f.accounts, f.exports, f.log)))
+	all.Handle(authhttp.ExportPath+"*", f.limited(authhttp.NewExports(f.accounts, f.exports, f.log)))
+	links := authhttp.New(f.accounts, f.log)
+	all.Handle(auth.ResetPath, f.limited(links.Reset()))
+	all.Handle(auth.VerifyPath, f.limited(links.Verify()))
 	f.pages(all)
 	if f.cfg.Network.OpsListen == "" {
 		f.operations(all, f.cfg.Production())

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/chat/chatmongo"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
@@ -48,6 +49,7 @@ func servers(cfg Config) []server {
 		{"mongo-url", cfg.Data.MongoURL != "", askMongo},
 		{"redis-url", cfg.Data.RedisURL != "", askRedis},
 		{"kafka-brokers", cfg.several(), askKafka},
+		{"smtp-url", cfg.Mail.SMTPURL != "", askSMTP},
 		{"oidc-providers", len(cfg.Accounts.Providers) > 0, askProviders},
 		{"files-dir", cfg.several() || cfg.Files.Dir != "", askFiles},
 	}
@@ -215,4 +217,13 @@ func healthcheck(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	_, err = fmt.Fprintln(out, said)
 	return err
+}
+
+// askSMTP signs in to the mail server and sends nothing.
+func askSMTP(ctx context.Context, cfg Config) (string, error) {
+	sender, err := mail.NewSMTP(mail.SMTPConfig{URL: cfg.Mail.SMTPURL.Reveal(), From: cfg.Mail.From})
+	if err != nil {
+		return "", err
+	}
+	return "reached", sender.Check(ctx)
 }

@@ -28,6 +28,10 @@ const (
 	ActReinstated     Action = "REINSTATED"
 	ActPasswordChange Action = "PASSWORD_CHANGED"
 	ActPasswordReset  Action = "PASSWORD_RESET"
+	ActPasswordLink   Action = "PASSWORD_RESET_BY_MAIL"
+	ActEmailVerified  Action = "EMAIL_VERIFIED"
+	ActEmailChanged   Action = "EMAIL_CHANGED"
+	ActUsernameMoved  Action = "USERNAME_CHANGED"
 	ActFactorOn       Action = "SECOND_FACTOR_ENABLED"
 	ActFactorOff      Action = "SECOND_FACTOR_DISABLED"
 	ActTokenCreated   Action = "TOKEN_CREATED" // the detail is its scopes

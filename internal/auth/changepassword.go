@@ -17,7 +17,7 @@ type ChangePasswordInput struct {
 }
 
 // ChangePassword gives the caller another password and ends all his sessions
-// but this one; when it returns, their tokens are refused on this node and
+// but this one, and tells him by mail; when it returns, their tokens are refused on this node and
 // their sockets told. A session alone is not enough: the current password is
 // asked for, with a budget of the account's own, so that whoever holds a
 // stolen session cannot guess it. ErrWrongPassword, passwords.ErrBadLength and
@@ -43,6 +43,7 @@ func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in 
 	}
 	gone, err := s.deps.Accounts.ChangePassword(ctx, PasswordChange{
 		User: p.User, Old: cred.PasswordHash, Next: next, Keep: p.Session, At: s.now(),
+		Mail: s.newMail(MailPasswordDone, p.User, account.Email),
 	}, s.act(ctx, ActPasswordChange, p.User, p.User).of(p.Session))
 	if errors.Is(err, ErrWrongPassword) { // another change came before this one
 		return ErrWrongPassword.With(errs.Field("currentPassword"))
@@ -51,5 +52,6 @@ func (s *Service) ChangePassword(ctx context.Context, p principal.Principal, in 
 		return fmt.Errorf("change a password: %w", err)
 	}
 	s.ended(gone)
+	s.promised()
 	return nil
 }

@@ -79,9 +79,6 @@ type Eraser interface {
 // for the colon.
 func GoneName(of ids.User) string { return "deleted:" + of.String() }
 
-// ErrSignInAgain asks who has no password to show that he can still sign in.
-var ErrSignInAgain = errs.New(errs.Precondition, "auth.sign_in_again", "Sign in once more, and then delete the account within ten minutes.", errs.Reason("SIGN_IN_AGAIN"))
-
 // signInIsFresh is for how long a sign-in stands for the password that somebody
 // has not.
 const signInIsFresh = 10 * time.Minute

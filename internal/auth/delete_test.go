@@ -88,6 +88,10 @@ func TestADeletedAccountIsOutAtOnceAndStaysIt(t *testing.T) {
 				t.Errorf("%s: %v", login, err)
 			}
 		}
+		other, _ := register(t, h)
+		if _, err := h.ChangeUsername(t.Context(), h.Caller(t, other), in.Account.Username, authtest.Password); !errors.Is(err, auth.ErrUsernameTaken) {
+			t.Error("by another name:", err)
+		}
 		again := authtest.Input()
 		again.Username = in.Account.Username
 		if _, err := h.Service.Register(t.Context(), again); !errors.Is(err, auth.ErrUsernameTaken) {

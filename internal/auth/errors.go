@@ -33,6 +33,9 @@ var (
 	ErrNoInvite     = errs.New(errs.NotFound, "auth.no_invite", "No such invitation.")
 	ErrNoAct        = errs.New(errs.NotFound, "auth.no_act", "No such entry.")
 
+	ErrBadLink     = errs.New(errs.BadInput, "auth.bad_link", "The link is not valid, or no longer. Ask for another.", errs.Field("token"))
+	ErrVerifyFirst = errs.New(errs.Precondition, "auth.verify_first", "A mail is on its way to this address. Open the link in it, then sign in.", errs.Reason("EMAIL_VERIFICATION_REQUIRED"))
+	ErrNoMail      = errs.New(errs.NotFound, "auth.no_mail", "No such mail.")
 	ErrNoSession   = errs.New(errs.NotFound, "auth.no_session", "No such session.")
 	ErrNoAccount   = errs.New(errs.NotFound, "auth.no_account", "No such account.")
 	ErrTooMany     = errs.New(errs.RateLimited, "auth.too_many_tries", "Too many tries. Try again later.")
@@ -69,4 +72,12 @@ var (
 	ErrNoIdentity        = errs.New(errs.NotFound, "auth.no_identity", "No such identity.")
 	ErrLastWayIn         = errs.New(errs.Precondition, "auth.last_way_in", "Nothing else signs in to this account. Set a password first, or link another provider.", errs.Reason("LAST_WAY_IN"))
 	ErrTooManyIdentities = errs.New(errs.Precondition, "auth.too_many_identities", "There are as many identities as one account may have. Unlink one first.", errs.Reason("TOO_MANY_IDENTITIES"))
+)
+
+// Sentinels of deletions and exports.
+var (
+	ErrSignInAgain   = errs.New(errs.Precondition, "auth.sign_in_again", "Sign in once more, and then delete the account within ten minutes.", errs.Reason("SIGN_IN_AGAIN"))
+	ErrNoExport      = errs.New(errs.NotFound, "auth.no_export", "No such export.")
+	ErrExportTooSoon = errs.New(errs.RateLimited, "auth.export_too_soon", "An export was made within the last day. Use that one, or try again later.")
+	ErrNoExports     = errs.New(errs.Precondition, "auth.no_exports", "This server makes no exports.", errs.Reason("NO_EXPORTS"))
 )

@@ -61,15 +61,31 @@ func DeletedChange(a Act) Change {
 	return change(authv1.AccountDeletedName, a.Target, a.At, authv1.AccountDeleted{UserID: a.Target, ActorID: a.Actor, At: a.At})
 }
 
-// Nameless is the entry of a new account once that is deleted: it says what it
-// said, but for the names.
-func Nameless(payload []byte) ([]byte, error) {
-	var e authv1.AccountRegistered
-	if err := json.Unmarshal(payload, &e); err != nil {
-		return nil, fmt.Errorf("read an account's beginning: %w", err)
+// Nameless is what an entry that names somebody says once his account is
+// deleted: what it said, but for the names.
+func Nameless(c Change) ([]byte, error) {
+	switch c.Name {
+	case authv1.AccountRegisteredName:
+		var e authv1.AccountRegistered
+		if err := json.Unmarshal(c.Payload, &e); err != nil {
+			return nil, fmt.Errorf("read %s: %w", c.Name, err)
+		}
+		e.Username, e.DisplayName = GoneName(e.UserID), ""
+		return json.Marshal(e)
+	case authv1.UsernameChangedName:
+		var e authv1.UsernameChanged
+		if err := json.Unmarshal(c.Payload, &e); err != nil {
+			return nil, fmt.Errorf("read %s: %w", c.Name, err)
+		}
+		e.Username, e.Was = GoneName(e.UserID), GoneName(e.UserID)
+		return json.Marshal(e)
 	}
-	e.Username, e.DisplayName = GoneName(e.UserID), ""
-	return json.Marshal(e)
+	return c.Payload, nil
+}
+
+// UsernameChange is the log entry of another username, without a position.
+func UsernameChange(a Act, was, is string) Change {
+	return change(authv1.UsernameChangedName, a.Target, a.At, authv1.UsernameChanged{UserID: a.Target, Username: is, Was: was, At: a.At})
 }
 
 func change(name string, user ids.User, at time.Time, event any) Change {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"chatd/internal/platform/errs"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/zipdir"
@@ -67,13 +66,6 @@ type Exporter interface {
 	// Export adds what there is of a user, and of nobody else.
 	Export(ctx context.Context, user ids.User, to *zipdir.Writer) error
 }
-
-// Sentinels of exports.
-var (
-	ErrNoExport      = errs.New(errs.NotFound, "auth.no_export", "No such export.")
-	ErrExportTooSoon = errs.New(errs.RateLimited, "auth.export_too_soon", "An export was made within the last day. Use that one, or try again later.")
-	ErrNoExports     = errs.New(errs.Precondition, "auth.no_exports", "This server makes no exports.", errs.Reason("NO_EXPORTS"))
-)
 
 const (
 	exportEvery = 24 * time.Hour     // between two of one user

@@ -50,3 +50,6 @@ func (s *Service) SigningKey() (ids.Key, []byte) {
 	}
 	return id, private
 }
+
+// DeliverMail does what Run does now and then.
+func (s *Service) DeliverMail(ctx context.Context) error { return s.deliverDue(ctx) }

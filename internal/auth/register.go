@@ -47,6 +47,10 @@ const profileTime = 5 * time.Second
 // Production one that brings the setup token. The errors are those of
 // BadInput and Conflict with their field, ErrRegistrationClosed,
 // ErrInviteRequired, ErrBadInvite, ErrTooMany and passwords.ErrBusy.
+//
+// Where an address must be proven first, the registration is put aside and the
+// answer is ErrVerifyFirst, whether the address has an account or not: the mail
+// tells. What the setup token makes is made at once.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error) {
 	admin, err := s.mayRegister(in)
 	if err != nil {
@@ -64,11 +68,15 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 	if err := s.invited(ctx, in.InviteCode, &a); err != nil {
 		return SignIn{}, err
 	}
-	if err := s.claim(ctx, a); err != nil {
+	aside := s.cfg.VerifyEmail && admin != AdminIfNone
+	if err := s.claim(ctx, a, aside); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
 	}
 	if a.PasswordHash, err = s.hasher.Hash(ctx, in.Password); err != nil {
 		return SignIn{}, fmt.Errorf("register: %w", err)
+	}
+	if aside {
+		return SignIn{}, s.putAside(ctx, a)
 	}
 	session, token := s.newSession(a.ID, client, a.CreatedAt)
 	acts := []Act{s.act(ctx, ActRegistered, a.ID, a.ID).of(session.ID)}
@@ -86,6 +94,41 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (SignIn, error
 		return SignIn{}, err
 	}
 	return s.signIn(account, session, token, a.CreatedAt)
+}
+
+// putAside keeps a registration until its address is proven; it does the same
+// whether there is an account with it or not.
+func (s *Service) putAside(ctx context.Context, a NewAccount) error {
+	if !s.mayMail(ctx, a.EmailKey) {
+		return ErrVerifyFirst
+	}
+	p, err := s.sealPending(a)
+	if err != nil {
+		return err
+	}
+	if err := s.deps.Outbox.AddPending(ctx, p, s.newMail(MailRegister, a.ID, a.Email)); err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	s.promised()
+	return ErrVerifyFirst
+}
+
+// admit makes the account of a registration that was put aside, by the link
+// that proves its address.
+func (s *Service) admit(ctx context.Context, link Link) error {
+	a, err := s.pendingAccount(ctx, link.Subject)
+	if err != nil {
+		return err
+	}
+	a.Verified, a.Link, a.CreatedAt = true, link.Hash, s.now()
+	acts := []Act{s.act(ctx, ActRegistered, a.ID, a.ID), s.act(ctx, ActEmailVerified, a.ID, a.ID)}
+	if a.Invite != nil {
+		acts = append(acts, s.act(ctx, ActInviteUsed, a.ID, a.ID))
+	}
+	if _, err := s.deps.Accounts.CreateAccount(ctx, a, Session{}, acts...); err != nil {
+		return err
+	}
+	return s.profile(ctx, a)
 }
 
 // profile makes the profile of an account that is there: it no longer depends
@@ -149,12 +192,16 @@ func (s *Service) newAccount(in RegisterInput) (NewAccount, error) {
 // claim answers at once when a name is taken; CreateAccount decides for good.
 // To learn that an address has an account costs one of a network's few tries,
 // and a network without any may not ask: one at a time, or many at once would
-// all be let through by the last.
-func (s *Service) claim(ctx context.Context, a NewAccount) error {
+// all be let through by the last. Nothing is told of the address of a
+// registration that is put aside.
+func (s *Service) claim(ctx context.Context, a NewAccount, aside bool) error {
 	if _, err := s.deps.Accounts.CredentialByUsername(ctx, a.Username); err == nil {
 		return ErrUsernameTaken
 	} else if !errors.Is(err, ErrNoAccount) {
 		return err
+	}
+	if aside {
+		return nil
 	}
 	s.claimMu.Lock()
 	defer s.claimMu.Unlock()

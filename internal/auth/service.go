@@ -15,6 +15,7 @@ import (
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/limit"
+	"chatd/internal/platform/mail"
 	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/signing"
@@ -55,10 +56,13 @@ type Deps struct {
 	Exports   Exports
 	// Identities of other providers.
 	Identities Identities
+	Outbox     Outbox
+	Links      Links
 	Profiles   Profiles
 	Erasers    []Eraser // those who have something of users, the profile first
 	Exporters  []Exporter
 	Archives   *zipdir.Dir // of exports; nil: none are made
+	Mail       mail.Sender
 	Ring       *keys.Ring
 	Limiter    limit.Checker
 	Log        zerolog.Logger
@@ -70,7 +74,10 @@ type Config struct {
 	Registration Registration // Open
 	// Issuer is the public URL of this server; tokens of others are refused.
 	// "chatd".
-	Issuer       string
+	Issuer string
+	// Site is what links in mails begin with: "http://127.0.0.1:4000".
+	Site         string
+	VerifyEmail  bool             // who registers proves the address first
 	Audience     string           // "chatd"
 	AccessTTL    time.Duration    // of an access token: 15 minutes
 	SessionIdle  time.Duration    // a session unused for so long ends: 30 days
@@ -81,6 +88,7 @@ type Config struct {
 	KeyEvery     time.Duration    // a new signing key: 30 days
 	PollEvery    time.Duration    // revocations of other nodes are read: 500 ms
 	StaleAfter   time.Duration    // without that for so long nobody is let in: 1 s
+	MailEvery    time.Duration    // mail of other nodes and later tries are looked for: 5 s
 	CachedTokens int              // verified tokens remembered: 65,536
 	Hash         passwords.Params // 19 MiB, 2 passes, 1 lane
 	HashSlots    int              // hashes at once: half of the processors
@@ -96,6 +104,9 @@ func (c Config) withDefaults() Config {
 	def(&c.Registration, Open)
 	def(&c.Issuer, "chatd")
 	def(&c.Audience, "chatd")
+	def(&c.Site, "http://127.0.0.1:4000")
+	c.Site = strings.TrimSuffix(c.Site, "/")
+	def(&c.MailEvery, 5*time.Second)
 	def(&c.AccessTTL, 15*time.Minute)
 	def(&c.SessionIdle, 30*24*time.Hour)
 	def(&c.SessionLife, 180*24*time.Hour)
@@ -140,6 +151,7 @@ type Service struct {
 	export   chan struct{}
 
 	erasedOnce map[ids.User]bool // belongs to EraseAll
+	mailNews   chan struct{}
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -160,7 +172,8 @@ func New(deps Deps, cfg Config) *Service {
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
 		erase:    make(chan struct{}, 1), export: make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
-		signers: signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
+		mailNews: make(chan struct{}, 1),
+		signers:  signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
 	}
 	s.tokens = signing.NewTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)
 	s.revoked = newRevocations(cfg.Now())
@@ -198,11 +211,12 @@ func (s *Service) Start(ctx context.Context) error {
 }
 
 // Run reads revocations and changes of roles, renews signing keys, stores
-// failed sign-ins and when personal tokens were used, and forgets what has expired, until ctx ends. It returns ctx's error.
+// failed sign-ins and when personal tokens were used, delivers mail, and forgets what has expired, until ctx ends. It returns ctx's error.
 func (s *Service) Run(ctx context.Context) error {
-	var failures sync.WaitGroup
-	defer failures.Wait()
-	failures.Go(func() { s.keepFailures(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { s.keepFailures(ctx) })
+	beside.Go(func() { s.keepDelivering(ctx) })
 	poll := time.NewTicker(s.cfg.PollEvery)
 	defer poll.Stop()
 	tidy := time.NewTicker(tidyEvery)
@@ -258,6 +272,7 @@ func (s *Service) tidy(ctx context.Context) error {
 			return s.deps.Sessions.PurgeSessions(ctx, now, now.Add(-networkMemory), tidyBatch)
 		},
 		func() (int, error) { return s.deps.Tokens.PurgeTokens(ctx, now, tidyBatch) },
+		func() (int, error) { return s.deps.Outbox.PurgeLinks(ctx, now, tidyBatch) },
 		func() (int, error) { return s.deps.Invites.PurgeInvites(ctx, now.Add(-inviteMemory), tidyBatch) },
 		func() (int, error) { return s.deps.Identities.PurgeSignInCodes(ctx, now, tidyBatch) },
 	}

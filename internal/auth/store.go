@@ -37,6 +37,7 @@ type NewAccount struct {
 	Role         principal.Role // empty: what FirstAdmin, or else the invitation, says
 	Invite       []byte         // hash of the invitation's code; nil without
 	Verified     bool           // its address is known to be its owner's
+	Link         []byte         // hash of the link by which the registration of the same ID is confirmed; nil without
 	Network      []byte         // of the address it was made from; nil when unknown
 	Identity     *Identity      // what it is made for; nil without
 	Code         []byte         // hash of the sign-in code that Identity came by
@@ -50,6 +51,7 @@ type PasswordChange struct {
 	Next string // hash
 	Keep ids.Session
 	At   time.Time
+	Mail MailJob // tells the owner
 }
 
 // Accounts keeps accounts and their passwords.
@@ -58,7 +60,8 @@ type Accounts interface {
 	// zero) and the event AccountRegistered in one commit, takes a use of the
 	// invitation where there is one, records the acts, those of action
 	// INVITE_USED with the invitation, stores the identity and spends its code
-	// where there is one, and returns the account with the role
+	// where there is one, spends the link where there is one (else ErrBadLink)
+	// with the registration, and returns the account with the role
 	// that it got. Of any number at once, on all nodes, one gets what FirstAdmin
 	// promises, and no more than MaxUses come in by an invitation. An address
 	// that an invitation was for is forgotten with its use. ErrEmailTaken,
@@ -76,9 +79,10 @@ type Accounts interface {
 	// ReplacePassword puts next in the place of old; nothing happens when the
 	// hash is no longer old.
 	ReplacePassword(ctx context.Context, id ids.User, old, next string) error
-	// ChangePassword puts c.Next in the place of c.Old and ends the user's
-	// sessions but c.Keep, with an event SessionEnded each, in one commit, and
-	// returns those that it ended. ErrWrongPassword when the hash is no longer
+	// ChangePassword puts c.Next in the place of c.Old, promises the mail and
+	// ends the user's sessions but c.Keep, with an event SessionEnded each, in
+	// one commit, and returns those that it ended. Links to reset the password
+	// and to change the address are good for nothing then. ErrWrongPassword when the hash is no longer
 	// c.Old: then nothing is changed.
 	ChangePassword(ctx context.Context, c PasswordChange, acts ...Act) ([]ids.Session, error)
 	// KnowsNetwork says whether the account signed in from network at or

@@ -37,6 +37,11 @@ type Rates struct {
 	// Password is for passwords that a signed-in user is asked for again: 5,
 	// one more each 30 s.
 	Password limit.Rate
+	// MailAddress is for mails that strangers can have sent to one address,
+	// also one that nobody has: 3 an hour.
+	MailAddress limit.Rate
+	// MailNetwork is for those that are asked for from one network: 10 an hour.
+	MailNetwork limit.Rate
 }
 
 // DefaultRates are the budgets when nothing is said.
@@ -51,6 +56,8 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Totp, limit.Rate{Burst: 5, Per: 30 * time.Second})
 	def(&r.TotpDay, limit.Rate{Burst: 50, Per: 30 * time.Minute})
 	def(&r.Password, limit.Rate{Burst: 5, Per: 30 * time.Second})
+	def(&r.MailAddress, limit.Rate{Burst: 3, Per: 20 * time.Minute})
+	def(&r.MailNetwork, limit.Rate{Burst: 10, Per: 6 * time.Minute})
 	return r
 }
 

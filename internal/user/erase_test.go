@@ -59,6 +59,7 @@ func nothingBringsBack(t *testing.T) {
 	}
 	for _, e := range []bus.Envelope{
 		deleted(ada), deleted(ada), registered(ada, "ada"), registered(bob, "bob"), deleted(bob), registered(ada, user.GoneName),
+		envelope(t, authv1.UsernameChangedName, authv1.UsernameChanged{UserID: ada, Was: "deleted:" + ada.String(), Username: "ada2", At: usertest.Born}),
 	} {
 		if err := here.Handle(t.Context(), e); err != nil {
 			t.Fatal(err)

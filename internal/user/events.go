@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -106,4 +107,16 @@ func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv
 	return s.Create(ctx, NewProfile{
 		User: e.UserID, Username: e.Username, DisplayName: e.DisplayName, CreatedAt: e.At, Bot: e.Role == principal.Bot,
 	})
+}
+
+// usernameChanged repairs a profile that was not renamed, for the same reason;
+// one that has another name since is left alone.
+func (s *Service) usernameChanged(ctx context.Context, _ bus.Envelope, e authv1.UsernameChanged) error {
+	err := s.rename(ctx, e.UserID, func(now string) bool { return now == e.Was }, e.Username)
+	if errors.Is(err, ErrNoUser) {
+		if p, found := s.User(ctx, e.UserID); found == nil && !p.DeletedAt.IsZero() {
+			return nil // deleted since
+		}
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,10 +87,11 @@ func New(deps Deps, cfg Config) *Service {
 		news: make(chan struct{}, 1),
 	}
 	s.fresh.Store(int64(-2 * staleAfter)) // not yet
-	registered, deleted := bus.On(authv1.AccountRegisteredName, s.accountRegistered), bus.On(authv1.AccountDeletedName, s.accountDeleted)
-	s.handle = func(ctx context.Context, e bus.Envelope) error {
-		return errors.Join(registered(ctx, e), deleted(ctx, e))
-	}
+	s.handle = bus.Each(
+		bus.On(authv1.AccountRegisteredName, s.accountRegistered),
+		bus.On(authv1.UsernameChangedName, s.usernameChanged),
+		bus.On(authv1.AccountDeletedName, s.accountDeleted),
+	)
 	return s
 }
 

@@ -70,6 +70,22 @@ func TestTheEventOfAnAccountRepairsItsProfileAndNoMore(t *testing.T) {
 	if err != nil || p.Username != "ada" || p.DisplayName != "Ada" || p.Bio != bio || !p.Bot || !p.CreatedAt.Equal(usertest.Born) {
 		t.Errorf("profile %+v, %v", p, err)
 	}
+	renamed := func(was, is string) {
+		t.Helper()
+		payload, err := json.Marshal(authv1.UsernameChanged{UserID: id, Username: is, Was: was, At: usertest.Born})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Handle(t.Context(), bus.Envelope{Name: authv1.UsernameChangedName, Topic: authv1.Topic, Key: id.String(), Payload: payload}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct{ was, is, want string }{{"ada", "eva", "eva"}, {"ada", "eva", "eva"}, {"someone", "x", "eva"}} {
+		renamed(step.was, step.is)
+		if p, err := s.User(t.Context(), id); err != nil || p.Username != step.want {
+			t.Errorf("%+v: %+v, %v", step, p, err)
+		}
+	}
 	if err := s.Handle(t.Context(), bus.Envelope{Name: "auth.something_else.v1"}); err != nil {
 		t.Errorf("an event of another name: %v", err)
 	}

@@ -34,7 +34,8 @@ type Store interface {
 	// the event of Updated in the same commit; nobody else changes the profile
 	// meanwhile. When change fails nothing is stored and its error returned.
 	// It may be called again after a conflict, so it must have no other
-	// effect. ErrNoUser.
+	// effect. ErrNoUser, and ErrUsernameTaken when it has another username that
+	// is somebody else's.
 	Update(ctx context.Context, id ids.User, change func(*Profile) error) (Profile, error)
 }
 

@@ -2,6 +2,7 @@ package user
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,17 +34,50 @@ func (s *Service) Update(ctx context.Context, viewer ids.User, patch Patch) (Pro
 	if err := s.wear(ctx, viewer, clean.Avatar); err != nil {
 		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
 	}
-	mark, stamp := s.cache.mark(), s.cache.position()
-	p, err := s.Store.Update(ctx, viewer, func(p *Profile) error {
+	p, err := s.change(ctx, viewer, func(p *Profile) error {
 		clean.apply(p, now)
 		return nil
 	})
-	s.cache.changed(mark, viewer, p, err == nil) // an error may hide that it was stored
 	if err != nil {
 		return Profile{}, fmt.Errorf("update the profile of %s: %w", viewer, err)
 	}
+	return p, nil
+}
+
+func (s *Service) change(ctx context.Context, id ids.User, change func(*Profile) error) (Profile, error) {
+	mark, stamp := s.cache.mark(), s.cache.position()
+	p, err := s.Store.Update(ctx, id, change)
+	s.cache.changed(mark, id, p, err == nil) // an error may hide that it was stored
+	if err != nil {
+		return Profile{}, err
+	}
 	s.shelve([]Profile{p}, stamp)
 	return p, nil
+}
+
+// errAsItWas is what a change ends with that has nothing to change.
+var errAsItWas = errors.New("nothing to change")
+
+// Rename gives a profile another username; when it has that one already
+// nothing happens. ErrNoUser, ErrUsernameTaken.
+func (s *Service) Rename(ctx context.Context, id ids.User, username string) error {
+	return s.rename(ctx, id, func(now string) bool { return now != username }, username)
+}
+
+func (s *Service) rename(ctx context.Context, id ids.User, due func(now string) bool, username string) error {
+	now := s.Now()
+	_, err := s.change(ctx, id, func(p *Profile) error {
+		if !due(p.Username) {
+			return errAsItWas
+		}
+		p.Username = username
+		Patch{}.apply(p, now)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errAsItWas) {
+		return fmt.Errorf("rename %s: %w", id, err)
+	}
+	return nil
 }
 
 // clean returns a patch with the fields in the form in which they are kept.

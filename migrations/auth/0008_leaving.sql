@@ -13,7 +13,7 @@ CREATE TABLE auth_deletions (
 CREATE INDEX auth_deletions_open ON auth_deletions (deleted_at) WHERE erased_at = 0;
 
 -- What has names of a user in the log.
-CREATE INDEX auth_changes_named ON auth_changes (key) WHERE name = 'auth.account_registered.v1';
+CREATE INDEX auth_changes_named ON auth_changes (key) WHERE name IN ('auth.account_registered.v1', 'auth.username_changed.v1');
 
 CREATE INDEX auth_invites_creator ON auth_invites (creator_id);
 CREATE INDEX auth_bots_owner ON auth_bots (owner_id);

@@ -23,11 +23,13 @@ var (
 	exportsSDL string
 	//go:embed identities.graphql
 	identitiesSDL string
+	//go:embed email.graphql
+	emailSDL string
 )
 
 // SDL returns this part of the schema.
 func SDL() string {
-	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + exportsSDL
+	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + emailSDL + "\n" + exportsSDL
 }
 
 // Users loads the nodes of people.

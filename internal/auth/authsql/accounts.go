@@ -44,6 +44,9 @@ func (s *Store) CreateAccount(
 		if err != nil {
 			return err
 		}
+		if err := confirmed(ctx, tx, n); err != nil {
+			return err
+		}
 		if err := free(ctx, tx, n); err != nil {
 			return err
 		}
@@ -96,6 +99,22 @@ func (s *Store) CreateAccount(
 		return auth.Account{}, fmt.Errorf("create account: %w", err)
 	}
 	return made, nil
+}
+
+// confirmed spends the link of a registration and forgets it.
+func confirmed(ctx context.Context, tx *sqldb.Tx, n auth.NewAccount) error {
+	if n.Link == nil {
+		return nil
+	}
+	who, err := take(ctx, tx, auth.MailRegister, n.Link, n.CreatedAt)
+	if err == nil && who != n.ID {
+		err = auth.ErrBadLink
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM auth_pending WHERE id = $1`, n.ID)
+	return err
 }
 
 // free looks for the names under the journal's lock, so no other account can

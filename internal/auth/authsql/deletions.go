@@ -127,26 +127,23 @@ func blankAccount(ctx context.Context, tx *sqldb.Tx, a auth.Account, d auth.Dele
 	return blankLog(ctx, tx, a.ID)
 }
 
-// blankLog takes the names out of what the log said of an account's beginning.
+// blankLog takes the names out of what the log said of an account.
 func blankLog(ctx context.Context, tx *sqldb.Tx, of ids.User) error {
-	type line struct {
-		pos     int64
-		payload []byte
-	}
-	rows, err := tx.Query(ctx, `SELECT pos, payload FROM auth_changes WHERE key = $1 AND name = '`+authv1.AccountRegisteredName+`'`, of.String())
-	lines, err := sqldb.Collect(rows, err, func(r sqldb.Row) (l line, err error) {
-		err = r.Scan(&l.pos, &l.payload)
-		return l, err
+	rows, err := tx.Query(ctx, `SELECT pos, name, payload FROM auth_changes
+		WHERE key = $1 AND name IN ('`+authv1.AccountRegisteredName+`', '`+authv1.UsernameChangedName+`')`, of.String())
+	lines, err := sqldb.Collect(rows, err, func(r sqldb.Row) (c auth.Change, err error) {
+		err = r.Scan(&c.Pos, &c.Name, &c.Payload)
+		return c, err
 	})
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	for _, l := range lines {
-		payload, err := auth.Nameless(l.payload)
+	for _, c := range lines {
+		payload, err := auth.Nameless(c)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE auth_changes SET payload = $2 WHERE pos = $1`, l.pos, payload); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE auth_changes SET payload = $2 WHERE pos = $1`, c.Pos, payload); err != nil {
 			return fmt.Errorf("blank the log: %w", err)
 		}
 	}

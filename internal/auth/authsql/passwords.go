@@ -29,6 +29,12 @@ func (s *Store) ChangePassword(ctx context.Context, c auth.PasswordChange, acts 
 		gone, err = end(ctx, tx, j, c.User, auth.Which{Reason: auth.PasswordChanged, At: c.At},
 			`DELETE FROM auth_sessions WHERE user_id = $1 AND id <> $2 RETURNING id`, c.User, c.Keep)
 		if err == nil {
+			err = forgetMail(ctx, tx, c.User)
+		}
+		if err == nil {
+			err = promise(ctx, tx, c.Mail)
+		}
+		if err == nil {
 			err = record(ctx, tx, acts...)
 		}
 		if err != nil {

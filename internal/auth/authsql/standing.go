@@ -165,6 +165,9 @@ func (s *Store) SetPassword(ctx context.Context, hash string, act auth.Act) ([]i
 		if _, err := tx.Exec(ctx, `UPDATE auth_accounts SET password_hash = $2 WHERE id = $1`, a.ID, hash); err != nil {
 			return err
 		}
+		if err := forgetMail(ctx, tx, a.ID); err != nil {
+			return err
+		}
 		if err := record(ctx, tx, act); err != nil {
 			return err
 		}

@@ -31,6 +31,8 @@ var (
 	_ auth.Exports   = (*Store)(nil)
 
 	_ auth.Identities = (*Store)(nil)
+	_ auth.Outbox     = (*Store)(nil)
+	_ auth.Links      = (*Store)(nil)
 	_ relay.Log       = (*Store)(nil)
 )
 

@@ -22,7 +22,7 @@ import (
 
 // Store is one value that is all of auth's storage.
 type Store interface {
-	auth.Accounts
+	accounts
 	auth.Standings
 	auth.Sessions
 	auth.Invites
@@ -31,9 +31,16 @@ type Store interface {
 	auth.Changes
 	auth.Factors
 	auth.Tokens
+	auth.Outbox
+	auth.Links
+	auth.Identities
+}
+
+// accounts are kept from the first day to the last.
+type accounts interface {
+	auth.Accounts
 	auth.Deletions
 	auth.Exports
-	auth.Identities
 }
 
 // Password is a good one.
@@ -87,6 +94,19 @@ func (p *Profiles) Erase(_ context.Context, user ids.User) error {
 	return p.Err
 }
 
+// Rename remembers another username.
+func (p *Profiles) Rename(_ context.Context, id ids.User, username string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Err != nil {
+		return p.Err
+	}
+	n := p.made[id]
+	n.Username = username
+	p.made[id] = n
+	return nil
+}
+
 // Of returns a profile; the zero one when there is none.
 func (p *Profiles) Of(id ids.User) auth.NewProfile {
 	p.mu.Lock()
@@ -100,6 +120,7 @@ type House struct {
 	Store    Store
 	Clock    *Clock
 	Profiles *Profiles
+	Mail     *Postman
 
 	mu    sync.Mutex
 	ended []ids.Session
@@ -119,9 +140,10 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}}
+	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}, Mail: &Postman{}}
 	deps := auth.Deps{
-		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Deletions: store, Identities: store, Exports: store,
+		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Identities: store,
+		Outbox: store, Links: store, Mail: h.Mail, Deletions: store, Exports: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

@@ -2,6 +2,7 @@ package authtest
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 // its second argument with an empty storage, once for every engine.
 func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Store))) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Store){
+	tests := map[string]func(*testing.T, Store){
 		"accounts come back as they were made":        accountsComeBack,
 		"a taken name is refused and changes nothing": takenNames,
 		"of many at once one is the administrator":    oneAdministrator,
@@ -60,7 +61,9 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"of many with one identity one gets it":             oneHasAnIdentity,
 		"an identity signs in by a code and a proof":        sessionsOfIdentities,
 		"the last way in stays":                             lastWayInStays,
-	} {
+	}
+	maps.Copy(tests, mailSuite())
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			each(t, test)

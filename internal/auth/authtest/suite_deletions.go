@@ -22,70 +22,97 @@ func deletion(of ids.User) auth.Deletion {
 
 func nameKey(name string) []byte { return []byte("key of " + name) }
 
-func deletionsBlank(t *testing.T, s Store) {
-	root, _ := create(t, s, auth.AdminIfEmpty)
-	n, first := account(auth.NeverAdmin)
+// lived makes an account that has left something in every table.
+func lived(t *testing.T, s Store, root ids.User) (n auth.NewAccount, first auth.Session, token ids.PersonalToken, forHim auth.Invitation) {
+	t.Helper()
+	n, first = account(auth.NeverAdmin)
 	n.Network, n.DisplayName = []byte("network"), "Canary"
-	a, err := s.CreateAccount(t.Context(), n, first)
+	if _, err := s.CreateAccount(t.Context(), n, first); err != nil {
+		t.Fatal(err)
+	}
+	p := personal(n.ID, n.ID, began)
+	addTokens(t, s, p)
+	code := auth.SignInCode{
+		Hash: []byte("code"), State: []byte("state"), Sealed: []byte("x"), MadeAt: began, ExpiresAt: began.Add(time.Hour), PurgeAt: began.Add(time.Hour),
+	}
+	known := auth.Identity{ID: ids.New[ids.Identity](), User: n.ID, Issuer: issuer, Subject: "canary", Provider: "example", LinkedAt: began}
+	err := s.AddSignInCode(t.Context(), code)
+	if err == nil {
+		_, err = s.LinkIdentity(t.Context(), code.Hash, known, 5)
+	}
+	for _, name := range []string{n.Username + "y", n.Username} {
+		if err != nil {
+			t.Fatal(err)
+		}
+		mail := auth.MailJob{ID: ids.New[ids.Mail](), Kind: auth.MailUsernameMoved, Subject: n.ID, Sealed: []byte("x"), CreatedAt: began, DueAt: began}
+		_, err = s.Rename(t.Context(), name, mail, act(auth.ActUsernameMoved, n.ID, n.ID))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := personal(a.ID, a.ID, began)
-	addTokens(t, s, mine)
-	code := []byte("code")
-	if err := s.AddSignInCode(t.Context(), auth.SignInCode{Hash: code, State: []byte("state"), Sealed: []byte("x"), MadeAt: began, ExpiresAt: began.Add(time.Hour), PurgeAt: began.Add(time.Hour)}); err != nil {
-		t.Fatal(err)
-	}
-	known := auth.Identity{ID: ids.New[ids.Identity](), User: a.ID, Issuer: "https://example.org", Subject: "canary", Provider: "example", LinkedAt: began}
-	if _, err := s.LinkIdentity(t.Context(), code, known, 5); err != nil {
-		t.Fatal(err)
-	}
-	by := inviting{s, root.ID}
-	forHim, hash := by.made(t, 1, n.EmailKey)
+	forHim, _ = inviting{s, root}.made(t, 1, n.EmailKey)
+	return n, first, p.ID, forHim
+}
+
+const issuer = "https://example.org"
+
+func deletionsBlank(t *testing.T, s Store) {
+	root, _ := create(t, s, auth.AdminIfEmpty)
+	n, first, token, forHim := lived(t, s, root.ID)
 	before := last(t, s)
-	gone, err := s.DeleteAccount(t.Context(), deletion(a.ID), act(auth.ActDeleted, a.ID, a.ID))
-	if err != nil || len(gone) != 2 || !slices.Contains(gone, first.ID) || !slices.Contains(gone, auth.Handle(mine.ID)) {
+	gone, err := s.DeleteAccount(t.Context(), deletion(n.ID), act(auth.ActDeleted, n.ID, n.ID))
+	if err != nil || len(gone) != 2 || !slices.Contains(gone, first.ID) || !slices.Contains(gone, auth.Handle(token)) {
 		t.Fatalf("%v %v", gone, err)
 	}
 	want := []string{authv1.SessionEndedName, authv1.TokenEndedName, authv1.AccountDeletedName}
 	if got := newest(t, s, before); !slices.Equal(got, want) {
 		t.Error(got)
 	}
-	left, err := s.Account(t.Context(), a.ID)
-	if err != nil || left.State != auth.Deleted || left.Email != "" || left.Username != auth.GoneName(a.ID) {
+	left, err := s.Account(t.Context(), n.ID)
+	if err != nil || left.State != auth.Deleted || left.Email != "" || left.Username != auth.GoneName(n.ID) || left.EmailVerified {
 		t.Errorf("%+v %v", left, err)
 	}
-	_, err1 := s.CredentialByEmail(t.Context(), n.EmailKey)
-	_, err2 := s.CredentialByUsername(t.Context(), n.Username)
-	_, err3 := s.CreateSession(t.Context(), session(a.ID, began), nil, 10)
-	_, err4 := s.DeleteAccount(t.Context(), deletion(a.ID), act(auth.ActDeleted, a.ID, a.ID))
-	_, err5 := s.Reinstate(t.Context(), act(auth.ActReinstated, root.ID, a.ID))
-	_, _, err6 := s.Suspend(t.Context(), act(auth.ActSuspended, root.ID, a.ID))
-	_, _, err7 := s.ChangeRole(t.Context(), principal.Admin, act(auth.ActRoleChanged, root.ID, a.ID))
-	_, err8 := s.SetPassword(t.Context(), "next", act(auth.ActPasswordReset, ids.User{}, a.ID))
-	err9 := s.BeginTotp(t.Context(), auth.Totp{User: a.ID, Sealed: []byte("x"), BegunAt: began})
-	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9} {
-		if !errors.Is(err, auth.ErrNoAccount) {
-			t.Errorf("%d: %v", i+1, err)
-		}
-	}
-	if _, err := s.Identity(t.Context(), known.Issuer, known.Subject); !errors.Is(err, auth.ErrNoIdentity) {
+	if _, err := s.Identity(t.Context(), issuer, "canary"); !errors.Is(err, auth.ErrNoIdentity) {
 		t.Error("an identity:", err)
 	}
-	if knows, err := s.KnowsNetwork(t.Context(), a.ID, n.Network, began); err != nil || knows {
+	if knows, err := s.KnowsNetwork(t.Context(), n.ID, n.Network, began); err != nil || knows {
 		t.Error(knows, err)
 	}
 	if i, err := s.Invite(t.Context(), forHim.ID); err != nil || i.Email != "" || i.RevokedAt.IsZero() {
 		t.Errorf("%+v %v", i, err)
 	}
-	if good, err := s.InviteGood(t.Context(), hash, "", began); err != nil || good {
+	if good, err := s.InviteGood(t.Context(), []byte(forHim.ID.String()), "", began); err != nil || good {
 		t.Error(good, err)
+	}
+	if jobs, err := s.ClaimMail(t.Context(), began.Add(time.Hour), began, 10); err != nil || len(jobs) != 0 {
+		t.Errorf("mail goes out: %+v %v", jobs, err)
 	}
 	if list, err := s.AccountPage(t.Context(), "", 10); err != nil || len(list) != 1 || list[0].ID != root.ID {
 		t.Errorf("%+v %v", list, err)
 	}
+	nothingRevives(t, s, n, root.ID)
 	logSaysNothing(t, s, n)
 	namesStay(t, s, n)
+}
+
+// nothingRevives tries what could make an account of one that is deleted.
+func nothingRevives(t *testing.T, s Store, n auth.NewAccount, root ids.User) {
+	t.Helper()
+	_, err1 := s.CredentialByEmail(t.Context(), n.EmailKey)
+	_, err2 := s.CredentialByUsername(t.Context(), n.Username)
+	_, err3 := s.CreateSession(t.Context(), session(n.ID, began), nil, 10)
+	_, err4 := s.DeleteAccount(t.Context(), deletion(n.ID), act(auth.ActDeleted, n.ID, n.ID))
+	_, err5 := s.Reinstate(t.Context(), act(auth.ActReinstated, root, n.ID))
+	_, _, err6 := s.Suspend(t.Context(), act(auth.ActSuspended, root, n.ID))
+	_, _, err7 := s.ChangeRole(t.Context(), principal.Admin, act(auth.ActRoleChanged, root, n.ID))
+	_, err8 := s.SetPassword(t.Context(), "next", act(auth.ActPasswordReset, ids.User{}, n.ID))
+	err9 := s.BeginTotp(t.Context(), auth.Totp{User: n.ID, Sealed: []byte("x"), BegunAt: began})
+	_, err10 := s.Rename(t.Context(), "somebody", auth.MailJob{}, act(auth.ActUsernameMoved, n.ID, n.ID))
+	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {
+		if !errors.Is(err, auth.ErrNoAccount) {
+			t.Errorf("%d: %v", i+1, err)
+		}
+	}
 }
 
 // logSaysNothing looks into all entries for names.

@@ -22,6 +22,8 @@ const (
 	AccountDeletedName    = "auth.account_deleted.v1"
 
 	SecondFactorChangedName = "auth.second_factor_changed.v1"
+
+	UsernameChangedName = "auth.username_changed.v1"
 )
 
 // AccountRegistered says that there is a new account.
@@ -96,4 +98,12 @@ type AccountDeleted struct {
 	UserID  ids.User  `json:"userId"`
 	ActorID ids.User  `json:"actorId,omitzero"` // none: the command line
 	At      time.Time `json:"at"`
+}
+
+// UsernameChanged says that an account has another username.
+type UsernameChanged struct {
+	UserID   ids.User  `json:"userId"`
+	Username string    `json:"username"`
+	Was      string    `json:"was"`
+	At       time.Time `json:"at"`
 }

@@ -35,6 +35,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		authv1.SessionEndedName:      authv1.SessionEnded{SessionID: session, UserID: user, Reason: "REVOKED", At: at},
 		authv1.TokenEndedName:        authv1.TokenEnded{TokenID: token, UserID: user, Reason: "REVOKED", At: at},
 
+		authv1.UsernameChangedName:     authv1.UsernameChanged{UserID: user, Username: "eva", Was: "ada", At: at},
 		authv1.SecondFactorChangedName: authv1.SecondFactorChanged{UserID: user, Enabled: true, At: at},
 	} {
 		t.Run(name, func(t *testing.T) {

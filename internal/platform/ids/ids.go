@@ -22,6 +22,7 @@ type (
 	inviteTag       struct{}
 	auditTag        struct{}
 	exportTag       struct{}
+	mailTag         struct{}
 	identityTag     struct{}
 )
 
@@ -37,6 +38,7 @@ func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
 func (exportTag) prefix() string       { return "exp_" }
+func (mailTag) prefix() string         { return "eml_" }
 func (identityTag) prefix() string     { return "idn_" }
 
 // The identifiers, one type each.
@@ -65,6 +67,8 @@ type (
 	Audit = ID[auditTag]
 	// Export names a copy of what there is of a user.
 	Export = ID[exportTag]
+	// Mail names a mail that was promised.
+	Mail = ID[mailTag]
 	// Identity names what an account is known by at another provider.
 	Identity = ID[identityTag]
 )

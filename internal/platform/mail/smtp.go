@@ -14,6 +14,7 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // SMTPConfig says which server takes mail.
@@ -100,32 +101,53 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	var stop func() bool
-	client, err := s.client(func(conn net.Conn) {
-		// The library's own limits are set anew by each command; this one is
-		// for all of them together, and hears of an end of ctx.
-		stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
-	})
+	client, conn, end, err := s.reach(ctx)
 	if err != nil {
-		return fmt.Errorf("prepare a delivery: %w", err)
+		return err
 	}
-	defer func() {
-		if stop != nil {
-			stop()
-		}
-	}()
-	conn, err := client.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		return fmt.Errorf("reach the mail server: %w", hidden{err})
-	}
+	defer end()
 	err = client.SendWithSMTPClient(conn, msg)
 	_ = client.CloseWithSMTPClient(conn) // it has been taken, or not
 	if err == nil || msg.IsDelivered() {
 		return nil
 	}
 	return told(err)
+}
+
+// Check reaches the server and signs in, and sends nothing.
+func (s *SMTP) Check(ctx context.Context) error {
+	client, conn, end, err := s.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_ = client.CloseWithSMTPClient(conn)
+	return nil
+}
+
+// reach connects and signs in, for what is over with the Timeout or when end is
+// called.
+func (s *SMTP) reach(ctx context.Context) (client *gomail.Client, conn *smtp.Client, end func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	stop := func() bool { return true }
+	client, err = s.client(func(conn net.Conn) {
+		// The library's own limits are set anew by each command; this one is
+		// for all of them together, and hears of an end of ctx.
+		stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	})
+	end = func() {
+		stop()
+		cancel()
+	}
+	if err != nil {
+		end()
+		return nil, nil, nil, fmt.Errorf("prepare a delivery: %w", err)
+	}
+	if conn, err = client.DialToSMTPClientWithContext(ctx); err != nil {
+		end()
+		return nil, nil, nil, fmt.Errorf("reach the mail server: %w", hidden{err})
+	}
+	return client, conn, end, nil
 }
 
 func (s *SMTP) client(dialled func(net.Conn)) (*gomail.Client, error) {

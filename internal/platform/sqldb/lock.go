@@ -101,6 +101,8 @@ func (l *Lock) Check(ctx context.Context) error {
 
 // Release gives the lock up: when it has returned, another may take it, unless
 // the connection is lost; then that ends the lock, when PostgreSQL notices.
+//
+//nolint:contextcheck,nolintlint // It releases when the caller's context has ended, too.
 func (l *Lock) Release() {
 	if l.conn != nil {
 		if l.pool == nil {

@@ -200,15 +200,38 @@ func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profi
 	return p, nil
 }
 
+func takeUsername(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
+	var one int
+	err := tx.QueryRow(ctx, `SELECT 1 FROM user_profiles WHERE username = $1`, p.Username).Scan(&one)
+	if err == nil {
+		return user.ErrUsernameTaken
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = tx.Exec(ctx, `UPDATE user_profiles SET username = $2 WHERE id = $1`, p.ID, p.Username)
+	}
+	if errors.Is(err, sqldb.ErrUnique) {
+		return user.ErrUsernameTaken
+	}
+	if err != nil {
+		return fmt.Errorf("rename the profile: %w", err)
+	}
+	return nil
+}
+
 func (s *Store) replace(ctx context.Context, tx *sqldb.Tx, pos int64, before, p user.Profile) error {
 	expires := sql.NullInt64{Int64: p.Status.ExpiresAt.UnixMicro(), Valid: !p.Status.ExpiresAt.IsZero()}
+	if p.Username != before.Username {
+		if err := takeUsername(ctx, tx, p); err != nil {
+			return err
+		}
+	}
 	_, err := tx.Exec(ctx, `UPDATE user_profiles SET display_name = $2, bio = $3, status_text = $4,
 		status_emoji = $5, status_expires_at = $6, time_zone = $7, locale = $8, updated_at = $9, avatar = $10 WHERE id = $1`,
 		p.ID, p.DisplayName, p.Bio, p.Status.Text, p.Status.Emoji, expires, p.TimeZone, p.Locale, p.UpdatedAt.UnixMicro(), p.Avatar)
 	if err != nil {
 		return fmt.Errorf("update the profile: %w", err)
 	}
-	if p.DisplayName != before.DisplayName {
+	if p.DisplayName != before.DisplayName || p.Username != before.Username {
 		if err := s.rename(ctx, tx, before, p); err != nil {
 			return err
 		}

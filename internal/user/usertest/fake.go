@@ -102,6 +102,11 @@ func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile)
 	if err := change(&p); err != nil {
 		return user.Profile{}, err
 	}
+	for _, other := range f.profiles {
+		if other.ID != id && other.Username == p.Username {
+			return user.Profile{}, user.ErrUsernameTaken
+		}
+	}
 	f.profiles[id] = p
 	f.add(user.Updated(p))
 	return p, nil

@@ -40,6 +40,7 @@ func RunStore(t *testing.T, open func(t *testing.T) user.Store) {
 		"an update stores all fields and one event":      updates,
 		"an update that fails changes nothing":           updateFails,
 		"updates at once are not lost":                   updatesAtOnce,
+		"a username is changed, found and taken":         renames,
 		"the log is read in pages":                       logPages,
 		"a choice is kept with one event":                chooses,
 		"only later sightings are kept, of who is shown": sightings,
@@ -216,6 +217,39 @@ func updateFails(t *testing.T, s user.Store) {
 	}
 	if events, last, err := s.Read(t.Context(), 0, 10); len(events) != 0 || last != 0 || err != nil {
 		t.Errorf("logged %+v up to %d, %v", events, last, err)
+	}
+}
+
+func renames(t *testing.T, s user.Store) {
+	p, other := Profile("ada", "Ada"), Profile("bob", "Bob")
+	add(t, s, p)
+	add(t, s, other)
+	rename := func(id ids.User, to string) error {
+		_, err := s.Update(t.Context(), id, func(p *user.Profile) error { p.Username = to; return nil })
+		return err
+	}
+	if err := rename(p.ID, "bob"); !errors.Is(err, user.ErrUsernameTaken) {
+		t.Errorf("another's name: %v", err)
+	}
+	if err := rename(p.ID, "countess"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.ByUsername(t.Context(), "countess"); err != nil || got.ID != p.ID {
+		t.Errorf("by the new name: %+v, %v", got, err)
+	}
+	if _, err := s.ByUsername(t.Context(), "ada"); !errors.Is(err, user.ErrNoUser) {
+		t.Errorf("by the old name: %v", err)
+	}
+	for query, want := range map[string]int{"countess": 1, "ada": 1, "bob": 1} { // ada: by the display name
+		if got := find(t, s, query); len(got) != want {
+			t.Errorf("%q finds %q", query, got)
+		}
+	}
+	if events, _, err := s.Read(t.Context(), 0, 10); err != nil || len(events) != 1 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+	if err := rename(other.ID, "ada"); err != nil {
+		t.Errorf("a name that is free again: %v", err)
 	}
 }
 

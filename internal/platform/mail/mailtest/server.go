@@ -42,7 +42,20 @@ type Config struct {
 	// Hang has the server say nothing after the end of a message's text, until
 	// the test ends.
 	Hang bool
+	// Cut is asked about every message's text, from 1 on, whether the server is
+	// killed in the middle of it, as far as that message's sender can tell.
+	Cut func(n int) Cut
 }
+
+// Cut is how a connection ends while a message's text goes over it.
+type Cut int
+
+// The ways.
+const (
+	Whole Cut = iota // it goes on
+	Lost             // the message is nowhere
+	Taken            // the server has it, and its answer is lost
+)
 
 // Server is a running mail server.
 type Server struct {
@@ -55,6 +68,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	asked int
+	texts int
 	took  []Message
 }
 
@@ -240,6 +254,11 @@ func (s *session) Data(r io.Reader) error {
 		<-s.server.ended
 		return errors.New("the test has ended")
 	}
+	cut := s.server.cut()
+	if cut == Lost {
+		_ = s.conn.Conn().Close()
+		return errKilled
+	}
 	_, encrypted := s.conn.TLSConnectionState()
 	m, err := Parse(raw)
 	if err != nil {
@@ -249,7 +268,24 @@ func (s *session) Data(r io.Reader) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	s.server.took = append(s.server.took, m)
+	if cut == Taken {
+		_ = s.conn.Conn().Close()
+		return errKilled
+	}
 	return nil
+}
+
+var errKilled = errors.New("the server was killed")
+
+func (s *Server) cut() Cut {
+	if s.cfg.Cut == nil {
+		return Whole
+	}
+	s.mu.Lock()
+	s.texts++
+	n := s.texts
+	s.mu.Unlock()
+	return s.cfg.Cut(n)
 }
 
 // Reset implements smtp.Session.

@@ -18,34 +18,34 @@ import (
 	"chatd/internal/platform/principal"
 )
 
-// Path is where the face lies.
-const Path = "/exports/"
+// ExportPath is where they lies.
+const ExportPath = "/exports/"
 
 // PathOf is where an export is fetched, by a link to it.
-func PathOf(id ids.Export) string { return Path + id.String() }
+func PathOf(id ids.Export) string { return ExportPath + id.String() }
 
-// Service decides; auth.Service in the program.
-type Service interface {
+// Exporting decides; auth.Service in the program.
+type Exporting interface {
 	OpenExport(ctx context.Context, user ids.User, id ids.Export) (auth.Export, *os.File, error)
 }
 
-// Face serves everything under Path.
-type Face struct {
-	exports Service
+// Exports serves everything under ExportPath.
+type Exports struct {
+	exports Exporting
 	links   *links.Signer
 	log     zerolog.Logger
 }
 
-// New makes a Face.
-func New(exports Service, signer *links.Signer, log zerolog.Logger) *Face {
-	return &Face{exports, signer, log}
+// NewExports makes an Exports.
+func NewExports(exports Exporting, signer *links.Signer, log zerolog.Logger) *Exports {
+	return &Exports{exports, signer, log}
 }
 
 // sendTime bounds a download.
 const sendTime = 30 * time.Minute
 
 // ServeHTTP serves an export to who has a link to it.
-func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Exports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "Method not allowed.", http.StatusMethodNotAllowed)
@@ -69,8 +69,8 @@ func (f *Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, file)
 }
 
-func (f *Face) open(r *http.Request) (auth.Export, *os.File, error) {
-	id, ok := ids.ParseExport(strings.TrimPrefix(r.URL.Path, Path))
+func (f *Exports) open(r *http.Request) (auth.Export, *os.File, error) {
+	id, ok := ids.ParseExport(strings.TrimPrefix(r.URL.Path, ExportPath))
 	if !ok {
 		return auth.Export{}, nil, auth.ErrNoExport
 	}
