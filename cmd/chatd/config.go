@@ -153,7 +153,7 @@ func budgets() limit.Table {
 		row(wsgql.ConnectBudget, 600, 50*time.Millisecond, "network", "WebSocket connections"),
 		row("messages-socket", 400, 10*time.Millisecond, "socket", "messages of the protocol, pings too"),
 		of("login-account", sign.Account, "login", "sign-ins to it, from wherever"),
-		of("login-network", sign.Network, "network", "sign-ins, to whatever; and as many by other providers"),
+		of("login-network", sign.Network, "network", "sign-ins, to whatever"),
 		of("login-known", sign.Known, "login and network", "sign-ins from where the account signed in within 30 days; instead of the two above"),
 		of("provider-network", sign.Provider, "network", "steps of sign-ins by other providers, of which each has three"),
 		of("register-network", sign.Register, "network", "accounts made"),
