@@ -54,6 +54,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
+		Related: func(viewer, other ids.User, is user.Relationship) { c.present.Related(viewer, other, is) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
 		Company: company{c}, Wardrobe: wardrobe{c},
 	}, user.Config{})
@@ -84,7 +85,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	})
 	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
-		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
+		Store: s.user, Circle: c.chat, Relations: s.user, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
 	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
 	if err != nil {

@@ -228,6 +228,7 @@ func (s *Service) content(l letter) mail.Content {
 		ignore = "If it was not you, do nothing: without the link nothing happens."
 	)
 	switch l.kind {
+	case MailNobody: // it is not sent
 	case MailReset:
 		c.Subject = "Reset your password on " + site
 		c.Lines = []string{"Somebody, perhaps you, has asked to reset the password of your account " + l.name + " on " + site + "."}

@@ -93,7 +93,9 @@ type Links interface {
 	Link(ctx context.Context, hash []byte, now time.Time) (Link, error)
 	// SpendReset sets the password, proves the address, promises the mail and
 	// ends all sessions with an event SessionEnded each; it returns them. Links
-	// end as by ChangePassword.
+	// end as by ChangePassword. When the address was not proved before, the
+	// account's identities are taken from it: they may be of whoever registered
+	// in another's name.
 	SpendReset(ctx context.Context, hash []byte, next string, m MailJob, a Act) ([]ids.Session, error)
 	// SpendVerify proves the address of the account, if its key is still
 	// emailKey; else ErrBadLink.

@@ -209,3 +209,13 @@ func (s *Store) UnlinkIdentity(ctx context.Context, user ids.User, id ids.Identi
 	}
 	return nil
 }
+
+// unlinkAll takes all identities from an account whose address is proved for
+// the first time: until then it may have been somebody else's who used it, and
+// an identity with that address would have proved it.
+func unlinkAll(ctx context.Context, tx *sqldb.Tx, user ids.User) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM auth_identities WHERE user_id = $1`, user); err != nil {
+		return fmt.Errorf("unlink all identities: %w", err)
+	}
+	return nil
+}

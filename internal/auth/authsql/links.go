@@ -94,7 +94,10 @@ func (s *Store) SpendReset(ctx context.Context, hash []byte, next string, m auth
 		}
 		gone, err = end(ctx, tx, j, account.ID, auth.Which{Reason: auth.PasswordReset, At: a.At},
 			`DELETE FROM auth_sessions WHERE user_id = $1 RETURNING id`, account.ID)
-		return err
+		if err != nil || account.EmailVerified {
+			return err
+		}
+		return unlinkAll(ctx, tx, account.ID)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reset a password: %w", err)

@@ -3,6 +3,7 @@ package authtest
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -297,5 +298,38 @@ func lastWayInStays(t *testing.T, s Store) {
 	}
 	if acts := audited(t, s, auth.AuditFilter{Actions: []auth.Action{auth.ActIdentityUnlinked}}); len(acts) != 2 {
 		t.Errorf("%d entries of the audit log for two", len(acts))
+	}
+}
+
+// Whoever registered in another's name and linked himself is out when the
+// address's owner resets the password.
+func resetsUnlinkTheUnproved(t *testing.T, s Store) {
+	for i, proved := range []bool{false, true} {
+		a, _ := create(t, s, auth.NeverAdmin)
+		other, _ := create(t, s, auth.NeverAdmin)
+		for who, user := range []ids.User{a.ID, other.ID} {
+			if err := link(t, s, identity(user, strconv.Itoa(2*i+who))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if proved {
+			verify := linkOf(t, s, auth.MailVerify, a.ID)
+			c, err := s.CredentialByUsername(t.Context(), a.Username)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SpendVerify(t.Context(), verify.Hash, strings.ToLower(c.Email), byMail(auth.ActEmailVerified, began)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := linkOf(t, s, auth.MailReset, a.ID)
+		if _, err := s.SpendReset(t.Context(), l.Hash, "next", job(auth.MailResetDone, a.ID, began), byMail(auth.ActPasswordLink, began)); err != nil {
+			t.Fatal(err)
+		}
+		for user, want := range map[ids.User]int{a.ID: i, other.ID: 1} {
+			if list, err := s.UserIdentities(t.Context(), user); err != nil || len(list) != want {
+				t.Errorf("proved before: %v: %d identities, want %d: %v", proved, len(list), want, err)
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package authtest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -254,15 +255,15 @@ func purgesLinks(t *testing.T, s Store) {
 			t.Fatal(err)
 		}
 	}
-	got := ""
+	var got []int
 	for _, at := range []time.Time{began.Add(time.Hour - time.Microsecond), began.Add(time.Hour), began.Add(time.Hour), began.Add(time.Hour)} {
 		n, err := s.PurgeLinks(t.Context(), at, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got += strconv.Itoa(n) + " "
+		got = append(got, n)
 	}
-	if got != "0 8 2 0 " {
-		t.Errorf("purged %s", got)
+	if !slices.Equal(got, []int{0, 8, 2, 0}) {
+		t.Errorf("purged %v", got)
 	}
 }
