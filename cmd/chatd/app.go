@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth/authredis"
+	"chatd/internal/chat/chatblob"
 	"chatd/internal/platform/bus"
 	"chatd/internal/platform/bus/kafkabus"
 	"chatd/internal/platform/gqlx"
@@ -147,6 +148,9 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	a.health.Add("delivery", func(context.Context) error { return a.contexts.chat.Healthy() })
 	if a.redis != nil {
 		a.health.AddOptional("redis", a.redis.Health)
+	}
+	if bucket, ok := a.stores.files.(*chatblob.Bucket); ok {
+		a.health.AddOptional("s3", bucket.Ping)
 	}
 	if kafka, ok := a.bus.(*kafkabus.Bus); ok {
 		a.health.AddOptional("kafka", func(context.Context) error { return kafka.Healthy() })

@@ -42,6 +42,7 @@ var owners = map[string][]string{
 	"github.com/twmb/franz-go":            {"platform/bus/kafkabus"},
 	"github.com/gomodule/redigo":          {"platform/redisdb", "platform/limit", "*redis"},
 	"github.com/go-chi/chi":               {"platform/httpx", "cmd"},
+	"github.com/minio/minio-go":           {"platform/s3"},
 	"github.com/coder/websocket":          {"platform/wsgql"},
 	"github.com/graph-gophers/graphql-go": {"platform/gqlx", "platform/wsgql", "*graph", "cmd"},
 	"github.com/vektah/gqlparser":         {"platform/gqlx"},

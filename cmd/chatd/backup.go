@@ -52,7 +52,11 @@ func (b *backupCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	if cfg.Data.MongoURL != "" {
 		return errors.New("backup: conversations are in MongoDB: stop chatd, then back up MongoDB and the data directory together (docs/operations.md)")
 	}
-	r, err := datadir.Backup(ctx, datadir.BackupConfig{From: cfg.Data.Dir, To: b.To, Relaxed: cfg.Data.Durability == "relaxed", Files: filesOf, FilesDir: cfg.Files.Dir})
+	files := filesOf
+	if cfg.Files.S3URL != "" {
+		files = nil
+	}
+	r, err := datadir.Backup(ctx, datadir.BackupConfig{From: cfg.Data.Dir, To: b.To, Relaxed: cfg.Data.Durability == "relaxed", Files: files, FilesDir: cfg.Files.Dir})
 	if err != nil {
 		return fmt.Errorf("backup: %w", oneLine{err})
 	}
@@ -61,6 +65,9 @@ func (b *backupCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 		text += fmt.Sprintf("\nNot in it: %d files that were deleted meanwhile.", n)
 	}
 	text += lost(r.Files)
+	if cfg.Files.S3URL != "" {
+		text += "\nUploaded files are not in it: they are in the bucket of --s3-url, which is copied after this (docs/operations.md)."
+	}
 	if !r.Key {
 		text += "\nThe master key is not in it: keep CHATD_SECRET too."
 	}

@@ -17,6 +17,7 @@ import (
 	"chatd/internal/auth/authoidc"
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/mail"
+	"chatd/internal/platform/s3"
 )
 
 // faults collects what is wrong with a configuration.
@@ -56,6 +57,7 @@ var decoders = map[string]decoder{
 	"postgres":  textDecoder(checkPostgres),
 	"redis":     textDecoder(checkRedis),
 	"mongo":     textDecoder(checkMongo),
+	"s3":        textDecoder(s3.CheckURL),
 	"smtp":      textDecoder(mail.CheckURL),
 	"sender":    textDecoder(mail.CheckAddress),
 	"brokers":   decodeBrokers,

@@ -103,6 +103,7 @@ func (c *Config) site() string {
 // FilesConfig is where files of messages lie and how much of them there may be.
 type FilesConfig struct {
 	Dir          string        `name:"files-dir" type:"folder" placeholder:"DIR" help:"Directory of uploaded files; files in the data directory when nothing is said. Several nodes need one that they share."`
+	S3URL        Secret        `name:"s3-url" type:"s3" placeholder:"URL" help:"Bucket of an S3 server for uploaded files instead of a directory, as https://KEY:SECRET@s3.example.org/bucket; a prefix of names may follow the bucket, and ?region= its region. Several nodes may share it."`
 	MaxFile      int           `name:"max-file" type:"bytes" min:"1KiB" max:"2GiB" default:"25MiB" help:"Largest file."`
 	PerMessage   int           `name:"max-attachments" type:"count" min:"1" max:"100" default:"10" help:"Most files of one message."`
 	Quota        int           `name:"file-quota" type:"bytes" min:"1MiB" max:"1024GiB" default:"1GiB" help:"Most that the files of one user may take."`
@@ -152,8 +153,9 @@ func budgets() limit.Table {
 		row(wsgql.ConnectBudget, 600, 50*time.Millisecond, "network", "WebSocket connections"),
 		row("messages-socket", 400, 10*time.Millisecond, "socket", "messages of the protocol, pings too"),
 		of("login-account", sign.Account, "login", "sign-ins to it, from wherever"),
-		of("login-network", sign.Network, "network", "sign-ins, to whatever; and as many by other providers"),
+		of("login-network", sign.Network, "network", "sign-ins, to whatever"),
 		of("login-known", sign.Known, "login and network", "sign-ins from where the account signed in within 30 days; instead of the two above"),
+		of("provider-network", sign.Provider, "network", "steps of sign-ins by other providers, of which each has three"),
 		of("register-network", sign.Register, "network", "accounts made"),
 		of("email-taken", sign.EmailTaken, "network", "times that it learns that an address has an account; then it cannot register"),
 		of("totp", sign.Totp, "user", "codes of a second factor tried, right ones too"),
@@ -185,7 +187,6 @@ type LogConfig struct {
 // data that the operator means to go elsewhere must not silently stay here.
 type UnbuiltConfig struct {
 	LokiURL Secret `name:"loki-url" type:"unbuilt" placeholder:"URL" server:"Loki" help:"Loki as the store of log lines."`
-	S3URL   Secret `name:"s3-url" type:"unbuilt" placeholder:"URL" server:"S3" help:"Object store for attachments."`
 	OTLPURL Secret `name:"otlp-url" type:"unbuilt" placeholder:"URL" server:"OpenTelemetry" help:"Collector of traces."`
 }
 

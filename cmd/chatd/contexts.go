@@ -58,6 +58,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 		Store: s.user, Cursors: c.cursors, Log: log, Shelf: shelf(s, shared, log),
 		Chosen:  func(u ids.User) { c.present.Reread(u) },
 		Parted:  func(a, b ids.User) { c.present.Parted(a, b) },
+		Related: func(viewer, other ids.User, is user.Relationship) { c.present.Related(viewer, other, is) },
 		Settle:  func(a, b ids.User) { c.chat.Settle(a, b) },
 		Company: company{c}, Wardrobe: wardrobe{c},
 	}, user.Config{})
@@ -91,7 +92,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
 	c.exports = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("export links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
-		Store: s.user, Circle: c.chat, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
+		Store: s.user, Circle: c.chat, Relations: s.user, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
 	codec, err := feed.NewCodec(s.ring.Derive("event cursors"), nil)
 	if err != nil {
@@ -150,11 +151,11 @@ func (m messages) Erase(ctx context.Context, of ids.User) error { return m.c.cha
 
 // Export adds what somebody has left in conversations, with his files.
 func (m messages) Export(ctx context.Context, of ids.User, to *zipdir.Writer) error {
-	return m.c.chat.Export(ctx, of, to, func(_ context.Context, f chat.File) (io.ReadCloser, error) {
+	return m.c.chat.Export(ctx, of, to, func(ctx context.Context, f chat.File) (io.ReadCloser, error) {
 		if m.s.files == nil {
 			return nil, chat.ErrNoFile
 		}
-		return m.s.files.Open(f.ID, false)
+		return m.s.files.Open(ctx, f.ID, false)
 	})
 }
 
@@ -210,8 +211,8 @@ func alone(ctx context.Context, s *stores, name string, do func(context.Context)
 	return do(ctx)
 }
 
-func (p profiles) Rename(ctx context.Context, id ids.User, username string) error {
-	return p.users.Rename(ctx, id, username)
+func (p profiles) Rename(ctx context.Context, id ids.User, was, is string) error {
+	return p.users.Rename(ctx, id, was, is)
 }
 
 // newPost hands mail to the server that is named, or writes it into files.
@@ -257,6 +258,7 @@ func (l *limits) signIn() auth.Rates {
 	rate := func(name string) limit.Rate { return l.table.Budget(name).Rate }
 	return auth.Rates{
 		Account: rate("login-account"), Network: rate("login-network"), Known: rate("login-known"),
+		Provider: rate("provider-network"),
 		Register: rate("register-network"), EmailTaken: rate("email-taken"),
 		Totp: rate("totp"), TotpDay: rate("totp-day"), Password: rate("password"), MailAddress: rate("mail-address"), MailNetwork: rate("mail-network"),
 	}

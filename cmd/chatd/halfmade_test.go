@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,13 +24,22 @@ func TestAnAccountIsNeverHalfMade(t *testing.T) {
 				return vars("email", name(n)+"@example.org", "username", name(n), "displayName", "Called "+name(n), "password", password(name(n)))
 			}
 			acknowledged := make([]bool, each)
-			kill := time.AfterFunc(time.Duration(rand.IntN(int(400*time.Millisecond))), func() { _ = p.cmd.Process.Kill() })
+			// Killed when some are acknowledged and others are at it.
+			var killing sync.WaitGroup
+			acks := make(chan struct{}, each)
+			killing.Go(func() {
+				for range rand.IntN(each) {
+					<-acks
+				}
+				pause(t.Context(), time.Duration(rand.IntN(int(60*time.Millisecond))))
+				p.kill()
+			})
 			together(each, func(n int) string {
 				acknowledged[n] = p.gql(t.Context(), "", register, vars("i", input(n)), nil) == nil
+				acks <- struct{}{}
 				return ""
 			})
-			kill.Stop()
-			p.kill()
+			killing.Wait()
 			p.start(t)
 			for n := range each {
 				var d struct {

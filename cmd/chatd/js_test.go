@@ -30,6 +30,7 @@ func TestStockJavaScriptClients(t *testing.T) {
 	t.Run("tus-js-client resumes an upload after an abort and a kill", js.tus)
 	t.Run("what _service gives composes into a federation", js.federation)
 	t.Run("no file runs a script in a browser", js.chromiumFiles)
+	t.Run("somebody signs in by a provider in a browser", js.chromiumSignIn)
 	t.Run("what the README shows runs as it stands", js.readme)
 	t.Run("the pages of mails work in a browser without scripts", js.mailPages)
 	t.Run("GraphiQL works in a browser under its own policy", js.graphiql)

@@ -450,7 +450,8 @@ func (js nodeScripts) mailPages(t *testing.T) {
 	browse := func(path string, m mailtest.Message, args ...string) (said struct {
 		Before, After, Address, Color string
 		Faults                        []string
-	}) {
+	},
+	) {
 		t.Helper()
 		c := exec.CommandContext(t.Context(), js.node, append([]string{"links.mjs", site + path + "?token=" + tokenOf(t, m, site), chromium}, args...)...)
 		c.Dir = js.dir

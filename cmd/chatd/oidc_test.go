@@ -14,6 +14,7 @@ import (
 	"chatd/internal/auth"
 	"chatd/internal/platform/ids"
 	"chatd/internal/platform/oidctest"
+	"chatd/internal/platform/testenv"
 )
 
 // clientVerifier is what clients of the tests keep while their browser is away.
@@ -373,4 +374,23 @@ func TestIdentitiesGoAlong(t *testing.T) {
 	if _, ok := ids.ParseIdentity(had[0].ID); !ok {
 		t.Error(had)
 	}
+}
+
+// chromiumSignIn signs in by a provider as a client's page does.
+func (js nodeScripts) chromiumSignIn(t *testing.T) {
+	t.Parallel()
+	chromium := testenv.Tool(t, "chromium")
+	p, op := startSigningIn(t)
+	knows(op, "ada")
+	s := js.start(t, "signin.mjs", p.url(""), chromium)
+	s.tell("user", "ada", "password", oidctest.Password)
+	s.until(func(w nodeWord) bool {
+		if w.Faults == nil {
+			return false
+		}
+		if w.Title != "ada" || len(*w.Faults) > 0 {
+			t.Errorf("signed in: %q, faults: %q", w.Title, *w.Faults)
+		}
+		return true
+	})
 }

@@ -221,8 +221,11 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 	address := link.SendMessage.Message.Attachments[0].URL
 	_, signature, _ := strings.Cut(address, "sig=")
 	signature, _, _ = strings.Cut(signature, "&")
+	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
+	_, mail := p.mailFile(t)
 	kinds := map[string]string{
-		"a group's code": groupCode, "an invitation's code": code, "a recovery code": recovery, "a file's id": file, "the signature of a link": signature,
+		"the token of a link in a mail": linkIn.FindStringSubmatch(mail.Text)[3],
+		"a group's code":                groupCode, "an invitation's code": code, "a recovery code": recovery, "a file's id": file, "the signature of a link": signature,
 		"a personal token": text, "an access token": ada.token, "a refresh token": ada.refresh, "a session id": p.session(t, ada), "a user id": ada.id,
 		"the id of a personal token": token, "a stream cursor": d.Viewer.StreamCursor, "a list cursor": d.Messages.Edges[0].Cursor,
 	}
@@ -254,6 +257,14 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 		}
 		if r := p.files(t, "", http.MethodGet, strings.Replace(address, signature, url.QueryEscape(text), 1), nil); what != "the signature of a link" && r.status != http.StatusNotFound {
 			t.Errorf("%s as the signature of a link: %d", what, r.status)
+		}
+		for _, doc := range []string{resetPasswordDoc, verifyEmailDoc} { // a reset's link proves no address
+			if what == "the token of a link in a mail" && doc == resetPasswordDoc {
+				continue
+			}
+			if r := p.ask(t, "", doc, vars("t", text, "p", nextPass)); r.code() != "BAD_USER_INPUT" {
+				t.Errorf("%s as the token of %s: %v", what, doc, r)
+			}
 		}
 		tried = append(tried, what)
 		if what != "a stream cursor" {

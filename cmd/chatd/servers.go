@@ -22,6 +22,7 @@ import (
 	"chatd/internal/platform/mail"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/redisdb"
+	"chatd/internal/platform/s3"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/user/usersql"
 )
@@ -51,7 +52,8 @@ func servers(cfg Config) []server {
 		{"kafka-brokers", cfg.several(), askKafka},
 		{"smtp-url", cfg.Mail.SMTPURL != "", askSMTP},
 		{"oidc-providers", len(cfg.Accounts.Providers) > 0, askProviders},
-		{"files-dir", cfg.several() || cfg.Files.Dir != "", askFiles},
+		{"s3-url", cfg.Files.S3URL != "", askS3},
+		{"files-dir", cfg.Files.S3URL == "" && (cfg.several() || cfg.Files.Dir != ""), askFiles},
 	}
 	return slices.DeleteFunc(all, func(s server) bool { return !s.named })
 }
@@ -158,6 +160,14 @@ func askRedis(ctx context.Context, cfg Config) (string, error) {
 
 func askKafka(ctx context.Context, cfg Config) (string, error) {
 	return "Kafka answers", probeKafka(ctx, cfg)
+}
+
+func askS3(ctx context.Context, cfg Config) (string, error) {
+	bucket, err := s3.Open(s3.Config{URL: cfg.Files.S3URL.Reveal()})
+	if err != nil {
+		return "", err
+	}
+	return "S3 answers; objects can be listed, written, read and removed", bucket.Check(ctx)
 }
 
 // askProviders reads discovery documents. A start does not: a provider that is

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -14,6 +15,7 @@ import (
 	"chatd/internal/auth/authsql"
 	"chatd/internal/chat"
 	"chatd/internal/chat/chatblob"
+	"chatd/internal/chat/chathttp"
 	"chatd/internal/chat/chatmongo"
 	"chatd/internal/chat/chatsql"
 	"chatd/internal/platform/datadir"
@@ -21,6 +23,7 @@ import (
 	"chatd/internal/platform/keys"
 	"chatd/internal/platform/mongodb"
 	"chatd/internal/platform/relay/relaysql"
+	"chatd/internal/platform/s3"
 	"chatd/internal/platform/sqldb"
 	"chatd/internal/platform/zipdir"
 	"chatd/internal/user/usersql"
@@ -42,7 +45,7 @@ type stores struct {
 	auth   *authsql.Store
 	user   *usersql.Store
 	chat   chat.Store
-	files  *chatblob.Store // nil where nodes share none
+	files  blobs // nil where nodes share none
 	relays *relaysql.Positions
 }
 
@@ -66,6 +69,10 @@ func openStores(ctx context.Context, cfg Config, log zerolog.Logger) (*stores, e
 }
 
 func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err error) {
+	bucket, err := openBucket(ctx, cfg)
+	if err != nil {
+		return atServer("s3-url", err)
+	}
 	if s.dir, err = datadir.Open(cfg.Data.Dir); err != nil {
 		return err
 	}
@@ -112,7 +119,7 @@ func (s *stores) open(ctx context.Context, cfg Config, log zerolog.Logger) (err 
 		return atServer("mongo-url", err)
 	}
 	s.auth, s.user, s.relays = authsql.New(s.db), usersql.New(s.db), relaysql.New(s.db)
-	if err := s.openFiles(cfg, log); err != nil {
+	if err := s.openFiles(cfg, bucket, log); err != nil {
 		return err
 	}
 	return s.hold(cfg)
@@ -257,12 +264,48 @@ func (s *stores) hold(cfg Config) error {
 	return s.dir.Hold(names...)
 }
 
-// noSharedFiles says why several nodes take no files.
-const noSharedFiles = "nodes take no attachments, for they share no directory of files: give each of them --files-dir with the same one"
+// blobs are where the bytes of files are: a directory or a bucket.
+type blobs interface {
+	chat.Blobs
+	chathttp.Blobs
+}
 
-// openFiles opens the directory of uploaded files. Nodes that share none take
-// no files: what one of them had the others could not show.
-func (s *stores) openFiles(cfg Config, log zerolog.Logger) (err error) {
+// noSharedFiles says why several nodes take no files.
+const noSharedFiles = "nodes take no attachments, for they share no place for files: give each of them the same --s3-url, or --files-dir with the same directory"
+
+// bucketTime is how long the first look at a bucket may take.
+const bucketTime = 9 * time.Second
+
+// openBucket opens the bucket of files and sees that it can be used; nil
+// without one.
+func openBucket(ctx context.Context, cfg Config) (*s3.Bucket, error) {
+	switch {
+	case cfg.Files.S3URL == "":
+		return nil, nil //nolint:nilnil // There is none.
+	case cfg.Files.Dir != "":
+		return nil, errors.New("files lie in a bucket or in a directory; leave out this one, or --files-dir")
+	}
+	bucket, err := s3.Open(s3.Config{URL: cfg.Files.S3URL.Reveal()})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bucketTime)
+	defer cancel()
+	return bucket, bucket.Check(ctx)
+}
+
+// openFiles opens the place of uploaded files. Nodes that share none take no
+// files: what one of them had the others could not show.
+func (s *stores) openFiles(cfg Config, bucket *s3.Bucket, log zerolog.Logger) error {
+	how := chatblob.Config{Pixels: int64(cfg.Files.MaxPixels), RefusedTypes: cfg.Files.RefusedTypes}
+	if bucket != nil {
+		files, err := chatblob.OpenBucket(bucket, filepath.Join(s.dir.Path, "uploads"), how)
+		if err != nil {
+			return fmt.Errorf("%w; make it writable", err)
+		}
+		s.files = files
+		return nil
+	}
 	dir := cfg.Files.Dir
 	if dir == "" {
 		if cfg.several() {
@@ -271,7 +314,7 @@ func (s *stores) openFiles(cfg Config, log zerolog.Logger) (err error) {
 		}
 		dir = filepath.Join(s.dir.Path, "files")
 	}
-	s.files, err = chatblob.Open(dir, chatblob.Config{Pixels: int64(cfg.Files.MaxPixels), RefusedTypes: cfg.Files.RefusedTypes})
+	files, err := chatblob.Open(dir, how)
 	if err != nil && s.dir.Full && cfg.Files.Dir == "" {
 		log.Warn().Err(err).Msg("no files can be taken before the next start with room on the disk")
 		return nil
@@ -279,6 +322,7 @@ func (s *stores) openFiles(cfg Config, log zerolog.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w; name another --files-dir, or make this one writable", err)
 	}
+	s.files = files
 	return nil
 }
 

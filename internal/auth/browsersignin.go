@@ -80,7 +80,7 @@ func signInHash(code string) []byte {
 // ErrTooMany.
 func (s *Service) MayTryProvider(ctx context.Context) error {
 	network := hex.EncodeToString(s.network(principal.ClientFrom(ctx)))
-	return s.take(ctx, "auth/provider/network/"+network, s.cfg.Rates.Network)
+	return s.take(ctx, "auth/provider/network/"+network, s.cfg.Rates.Provider)
 }
 
 // HandOver makes the code by which a client gets what its browser's sign-in has
@@ -226,6 +226,7 @@ func (s *Service) registerBy(ctx context.Context, code []byte, h HandOver, invit
 	a := NewAccount{
 		ID: ids.New[ids.User](), Email: email, EmailKey: emailKey(email), FirstAdmin: admin,
 		Network: s.network(client), CreatedAt: now, Code: code,
+		Verified: true, // as the provider says, whom the operator trusts in that
 	}
 	i := h.identity(a.ID, now)
 	i.LastUsedAt, a.Identity = now, &i
@@ -299,7 +300,7 @@ func usernameOf(wish string) string {
 	var b strings.Builder
 	for _, r := range names.Fold(wish) {
 		switch {
-		case r < utf8.RuneSelf && (isAlnum(byte(r)) || r == '_' || r == '.' || r == '-'):
+		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '_' || r == '.' || r == '-':
 			b.WriteRune(r)
 		case r == ' ':
 			b.WriteByte('.')

@@ -11,12 +11,17 @@
 // with recovery codes; a proof is one code of either, which is spent. A
 // standing is an account's role and whether it may be used. An invitation lets
 // who has its code register. An act is an entry of the audit log. A network is
-// what limits count a client's address by.
+// what limits count a client's address by. An identity is what an account is
+// known by at another provider; a sign-in code hands over to a client what a
+// provider has said to its browser. A mail job is a mail that was promised; a
+// link is what the token in one is good for. A registration whose address waits
+// for its proof is pending, and no account.
 //
 // Start at service.go (what it needs and how it lives), then register.go,
 // login.go, totp.go, refresh.go, sessions.go, tokens.go, standing.go,
-// invites.go for the use cases; audit.go is how what is done is recorded; verify.go is what
-// every request passes, revoke.go how the end of a session gets there.
+// invites.go, browsersignin.go, identities.go, email.go for the use cases;
+// outbox.go delivers mail; audit.go is how what is done is recorded; verify.go
+// is what every request passes, revoke.go how the end of a session gets there.
 //
 // Other nodes read in the store what has ended; authredis only tells them
 // sooner.

@@ -53,3 +53,6 @@ func (s *Service) SigningKey() (ids.Key, []byte) {
 
 // DeliverMail does what Run does now and then.
 func (s *Service) DeliverMail(ctx context.Context) error { return s.deliverDue(ctx) }
+
+// CleanEmail is the one form of addresses.
+func CleanEmail(s string) (string, error) { return cleanEmail(s) }

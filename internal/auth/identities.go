@@ -44,6 +44,16 @@ type SignInCode struct {
 // identityLimit is how many identities an account may have.
 const identityLimit = 20
 
+// Linking is an identity to be linked.
+type Linking struct {
+	Code     []byte // hash of the sign-in code that it came by
+	Identity Identity
+	// Proved is the key of the address that the provider has verified: when it
+	// is the account's, that is known to be its owner's from now on.
+	Proved string
+	Limit  int // of identities of one account
+}
+
 // Identities keeps what accounts are known by elsewhere, and the codes that
 // hand sign-ins over. A code is spent once, whatever number of callers and
 // nodes present it at once. Methods that take acts record them in the same
@@ -72,12 +82,12 @@ type Identities interface {
 	Identity(ctx context.Context, issuer, subject string) (Identity, error)
 	// UserIdentities returns an account's identities, the first linked first.
 	UserIdentities(ctx context.Context, user ids.User) ([]Identity, error)
-	// LinkIdentity spends the code and gives i to its user, and returns what
-	// he has now: the older one when he has it already, and then the acts are
-	// not recorded. ErrBadSignInCode, ErrIdentityTaken when it is another's,
-	// ErrTooManyIdentities when he has limit, ErrNoAccount when he is not
-	// Active: then nothing is changed.
-	LinkIdentity(ctx context.Context, code []byte, i Identity, limit int, acts ...Act) (Identity, error)
+	// LinkIdentity spends the code and gives the identity to its user, and
+	// returns what he has now: the older one when he has it already, and then
+	// the acts are not recorded. ErrBadSignInCode, ErrIdentityTaken when it is
+	// another's, ErrTooManyIdentities when he has Limit, ErrNoAccount when he
+	// is not Active: then nothing is changed.
+	LinkIdentity(ctx context.Context, l Linking, acts ...Act) (Identity, error)
 	// UnlinkIdentity takes an identity from a user. ErrNoIdentity when it is
 	// not his, ErrLastWayIn when he has no other and no password: then nothing
 	// is changed.
@@ -122,7 +132,8 @@ type LinkInput struct {
 // proved. That is his confirmation: the sign-in alone links nothing, so that
 // nobody's identity gets to another's account by being sent somewhere. It asks
 // for the password where there is one, as a stolen session must not make
-// itself a way in. Addresses are not compared. ErrBadSignInCode (as bad input),
+// itself a way in. The addresses may differ; where they are the same, the
+// account's is proved by it. ErrBadSignInCode (as bad input),
 // ErrWrongPassword, ErrIdentityTaken, ErrTooManyIdentities, ErrTooMany.
 func (s *Service) LinkIdentity(ctx context.Context, p principal.Principal, in LinkInput) (Identity, error) {
 	code := signInHash(in.Code)
@@ -142,9 +153,9 @@ func (s *Service) LinkIdentity(ctx context.Context, p principal.Principal, in Li
 			return Identity{}, err
 		}
 	}
-	i := h.identity(p.User, s.now())
-	i, err = s.deps.Identities.LinkIdentity(ctx, code, i, identityLimit,
-		s.act(ctx, ActIdentityLinked, p.User, p.User).of(p.Session).saying(h.Provider))
+	i, err := s.deps.Identities.LinkIdentity(ctx, Linking{
+		Code: code, Identity: h.identity(p.User, s.now()), Proved: emailKey(h.Email), Limit: identityLimit,
+	}, s.act(ctx, ActIdentityLinked, p.User, p.User).of(p.Session).saying(h.Provider))
 	if errors.Is(err, ErrBadSignInCode) {
 		return Identity{}, ErrBadLinkCode
 	}

@@ -142,8 +142,11 @@ func (s *Service) deliverDue(ctx context.Context) error {
 			batch.Go(func() { s.deliver(ctx, j) })
 		}
 		batch.Wait()
-		if len(jobs) < mailBatch || ctx.Err() != nil {
+		if len(jobs) < mailBatch {
 			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 }
@@ -204,14 +207,11 @@ func (s *Service) send(ctx context.Context, j MailJob) error {
 	return nil
 }
 
+// lifeOf is how long the link of a mail is good; zero without one.
 func lifeOf(kind MailKind) time.Duration {
-	switch kind {
-	case MailReset:
-		return resetLife
-	case MailVerify, MailChange, MailRegister:
-		return verifyLife
-	}
-	return 0
+	return map[MailKind]time.Duration{
+		MailReset: resetLife, MailVerify: verifyLife, MailChange: verifyLife, MailRegister: verifyLife,
+	}[kind]
 }
 
 func linkHash(token string) []byte {
@@ -235,10 +235,10 @@ const mailKnown MailKind = "KNOWN"
 // is stored. ErrNoMail for nobody, for a bot, and for an account that is gone
 // or may not be used.
 func (s *Service) letter(ctx context.Context, j MailJob) (letter, error) {
-	switch j.Kind {
-	case MailNobody:
+	if j.Kind == MailNobody {
 		return letter{}, ErrNoMail
-	case MailRegister:
+	}
+	if j.Kind == MailRegister {
 		a, err := s.pendingAccount(ctx, j.Subject)
 		if errors.Is(err, ErrBadLink) {
 			return letter{}, ErrNoMail

@@ -58,7 +58,7 @@ func (s *Service) setRole(ctx context.Context, actor, user ids.User, role princi
 	if err != nil {
 		return Account{}, fmt.Errorf("set the role of %s: %w", user, err)
 	}
-	if changed {
+	if changed && s.catchUp(ctx) != nil { // read like any other's, so that it is not read again and closes a socket twice
 		s.roleChanged([]ids.User{user})
 	}
 	return a, nil

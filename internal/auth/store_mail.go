@@ -93,7 +93,9 @@ type Links interface {
 	Link(ctx context.Context, hash []byte, now time.Time) (Link, error)
 	// SpendReset sets the password, proves the address, promises the mail and
 	// ends all sessions with an event SessionEnded each; it returns them. Links
-	// end as by ChangePassword.
+	// end as by ChangePassword. When the address was not proved before, the
+	// account's identities are taken from it: they may be of whoever registered
+	// in another's name.
 	SpendReset(ctx context.Context, hash []byte, next string, m MailJob, a Act) ([]ids.Session, error)
 	// SpendVerify proves the address of the account, if its key is still
 	// emailKey; else ErrBadLink.
@@ -103,9 +105,11 @@ type Links interface {
 	// ErrEmailTaken when another has the address: then nothing is changed.
 	SpendChange(ctx context.Context, hash []byte, c EmailChange, a Act) error
 	// BeginEmailChange spends the proof as CreateSessionBy does and promises
-	// mail, in one commit. ErrBadTotp, ErrTotpRequired: then nothing is changed.
+	// mail, in one commit. ErrBadTotp, ErrTotpRequired, ErrNoAccount when it is
+	// not Active: then nothing is changed.
 	BeginEmailChange(ctx context.Context, user ids.User, by Proof, jobs ...MailJob) error
 	// Rename gives the account another username, with the event
-	// UsernameChanged, and promises the mail. ErrUsernameTaken, ErrNoAccount.
+	// UsernameChanged, and promises the mail. ErrUsernameTaken; ErrNoAccount when
+	// it is not there or not Active.
 	Rename(ctx context.Context, username string, m MailJob, a Act) (Account, error)
 }

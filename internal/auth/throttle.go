@@ -22,6 +22,9 @@ type Rates struct {
 	// signed in from within 30 days; it stands for the other two, so that no
 	// stranger can use it up: 30, one more each 10 s.
 	Known limit.Rate
+	// Provider is for steps of sign-ins by other providers from one network, of
+	// which each has three: 200, one more each second.
+	Provider limit.Rate
 	// Register is for accounts made from one network: 500, one more each 2 s.
 	Register limit.Rate
 	// EmailTaken is how often one network may learn that an address has an
@@ -51,6 +54,7 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Account, limit.Rate{Burst: 10, Per: 30 * time.Second})
 	def(&r.Network, limit.Rate{Burst: 100, Per: 2 * time.Second})
 	def(&r.Known, limit.Rate{Burst: 30, Per: 10 * time.Second})
+	def(&r.Provider, limit.Rate{Burst: 200, Per: time.Second})
 	def(&r.Register, limit.Rate{Burst: 500, Per: 2 * time.Second})
 	def(&r.EmailTaken, limit.Rate{Burst: 3, Per: 20 * time.Minute})
 	def(&r.Totp, limit.Rate{Burst: 5, Per: 30 * time.Second})

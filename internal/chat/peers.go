@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"io"
 
 	"chatd/internal/platform/ids"
 )
@@ -13,6 +14,12 @@ type Directory interface {
 	// Named returns the users of those of the lower-case usernames that
 	// somebody has, in a read or two.
 	Named(ctx context.Context, usernames []string) (map[string]ids.User, error)
+}
+
+// Content is the bytes of a file, to be read from anywhere.
+type Content interface {
+	io.ReadSeekCloser
+	io.ReaderAt
 }
 
 // Blobs has the bytes of files.

@@ -153,6 +153,10 @@ func (s *Service) heedRelations(ctx context.Context, events []bus.Envelope) erro
 	}
 	for _, e := range events {
 		s.follows.tell(e)
+		entry, ok := relationEntry(e)
+		if r, is := entry.Event.(*RelationshipChanged); ok && is && s.Related != nil {
+			s.Related(r.Viewer, r.User, r.Relationship)
+		}
 	}
 	return nil
 }

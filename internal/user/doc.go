@@ -13,7 +13,7 @@
 // by notices on a board that they share.
 //
 // Start reading at Service, then profile.go (what is allowed), update.go,
-// search.go, fold.go (what a search takes for the same). Profiles that were
+// search.go, find.go and names.go (who is found, by what). Profiles that were
 // looked at are kept in a bounded cache (cache.go), so that showing the sender
 // of a message costs no read; tail.go hears what other nodes change of them,
 // and what they have read may lie on a shelf that they share. For presence start at PresenceService

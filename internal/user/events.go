@@ -110,13 +110,11 @@ func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv
 }
 
 // usernameChanged repairs a profile that was not renamed, for the same reason;
-// one that has another name since is left alone.
+// one that has another name since is left alone, and one that is gone is no
+// error.
 func (s *Service) usernameChanged(ctx context.Context, _ bus.Envelope, e authv1.UsernameChanged) error {
-	err := s.rename(ctx, e.UserID, func(now string) bool { return now == e.Was }, e.Username)
-	if errors.Is(err, ErrNoUser) {
-		if p, found := s.User(ctx, e.UserID); found == nil && !p.DeletedAt.IsZero() {
-			return nil // deleted since
-		}
+	if err := s.Rename(ctx, e.UserID, e.Was, e.Username); !errors.Is(err, ErrNoUser) {
+		return err
 	}
-	return err
+	return nil
 }

@@ -26,13 +26,13 @@ const (
 	// mostMisspelt is how many words a query may have to be forgiven slips.
 	mostMisspelt = 4
 	// mostPieces is how many words are looked at for each piece of a word.
-	mostPieces = 2_000
+	mostPieces = 500
 	// mostAlike is how many words are taken for what a word could mean.
-	mostAlike = 100
+	mostAlike = 50
 	// mostCounted is how many entries tell that a word is frequent.
 	mostCounted = 4_000
 	// mostLooked is how many entries are looked at for one page.
-	mostLooked = 20_000
+	mostLooked = 5_000
 	// entriesAtOnce is how many are read at once, at most.
 	entriesAtOnce = 1_000
 )
@@ -262,7 +262,7 @@ func (f *finder) choose(ctx context.Context) error {
 		}
 		if n < fewest || n == fewest && len(w) > longest {
 			fewest, longest = n, len(w)
-			f.at.lead = byte(i) //nolint:gosec // A query has at most 50 words.
+			f.at.lead = byte(i)
 		}
 		if n == 0 && f.at.rank == begun {
 			return nil // there is nobody

@@ -18,9 +18,8 @@ const (
 // goes: Index does the rest.
 func (s *Service) StartIndex(ctx context.Context) error {
 	for began := time.Now(); time.Since(began) < indexStart; {
-		done, err := s.Store.IndexNames(ctx, indexBatch)
-		if done || err != nil {
-			break // Index tells what is wrong
+		if done, err := s.Store.IndexNames(ctx, indexBatch); done || err != nil {
+			return nil //nolint:nilerr // Index tries again, and tells what is wrong.
 		}
 	}
 	return nil

@@ -16,14 +16,15 @@ import (
 
 // PresenceDeps are what a PresenceService works with. Crier is nil where there
 // are no other nodes, Board where they have no place in common, Walls where
-// nobody is kept apart.
+// nobody is kept apart, Relations where nobody has friends.
 type PresenceDeps struct {
-	Store  Presences
-	Circle Circle
-	Log    zerolog.Logger
-	Crier  Crier
-	Board  Board
-	Walls  Walls
+	Store     Presences
+	Circle    Circle
+	Relations Relations
+	Log       zerolog.Logger
+	Crier     Crier
+	Board     Board
+	Walls     Walls
 }
 
 // PresenceConfig tunes a PresenceService; zero values are the defaults.
@@ -73,6 +74,7 @@ type PresenceService struct {
 	unread  map[ids.User]struct{}  // whose choice is to be read
 	unsaved map[ids.User]time.Time // sightings that are to be stored
 	parted  map[Block]struct{}     // By is to be told of Of, since they are kept apart, or no longer
+	related map[Block]struct{}     // By is to be told of Of, who is something else to him
 	reports uint64
 	beating map[string]time.Duration // the other nodes that have no board, and when they said so
 	answer  bool                     // one of them is new, and waits for ours
@@ -84,12 +86,15 @@ type PresenceService struct {
 
 // NewPresence makes a PresenceService. It starts nothing.
 func NewPresence(deps PresenceDeps, cfg PresenceConfig) *PresenceService {
+	if deps.Relations != nil {
+		deps.Circle = befriended{deps.Circle, deps.Relations}
+	}
 	circle := deps.Circle
 	if deps.Walls != nil {
 		deps.Circle = discreet{circle, deps.Walls}
 	}
 	return &PresenceService{
-		circle: circle, parted: map[Block]struct{}{},
+		circle: circle, parted: map[Block]struct{}{}, related: map[Block]struct{}{},
 		deps: deps, cfg: cfg.withDefaults(), node: rand.Text(), began: time.Now(), news: make(chan struct{}, 1),
 		people: map[ids.User]*person{}, dirty: map[ids.User]struct{}{}, unread: map[ids.User]struct{}{},
 		unsaved: map[ids.User]time.Time{}, beating: map[string]time.Duration{}, audience: newAudience(),
@@ -281,6 +286,9 @@ func (s *PresenceService) work(ctx context.Context) {
 		err = errors.Join(err, told)
 	}
 	if told := s.tellParted(within); told != nil {
+		err = errors.Join(err, told)
+	}
+	if told := s.tellRelated(within); told != nil {
 		err = errors.Join(err, told)
 	}
 	if err != nil && !s.failing && ctx.Err() == nil {

@@ -48,7 +48,7 @@ func (s *Service) Search(ctx context.Context, who principal.Principal, text stri
 	scope := "user.search " + who.User.String() + " " + q.whole
 	f := &finder{store: s.Store, q: q}
 	if part.After != "" {
-		after, err := s.Cursors.Open(scope, part.After)
+		after, err := s.Cursors.OpenHidden(scope, part.After)
 		if err != nil {
 			return Found{}, err
 		}
@@ -61,13 +61,13 @@ func (s *Service) Search(ctx context.Context, who principal.Principal, text stri
 	found := Found{Info: page.Info{HasNext: len(all) > part.Limit || !done, HasPrevious: part.After != ""}}
 	for _, one := range all[:min(len(all), part.Limit)] {
 		found.Profiles = append(found.Profiles, one.Profile)
-		found.Cursors = append(found.Cursors, s.Cursors.Seal(scope, one.at.key()))
+		found.Cursors = append(found.Cursors, s.Cursors.SealHidden(scope, one.at.key()))
 	}
 	if n := len(found.Cursors); n > 0 {
 		found.Info.Start, found.Info.End = found.Cursors[0], found.Cursors[n-1]
 	}
 	if len(all) <= part.Limit && !done {
-		found.Info.End = s.Cursors.Seal(scope, f.at.key())
+		found.Info.End = s.Cursors.SealHidden(scope, f.at.key())
 	}
 	return found, nil
 }

@@ -35,6 +35,9 @@ type Deps struct {
 	// Parted is told of two users who are kept apart from now on, or no longer,
 	// once this node goes by it (Apart).
 	Parted func(a, b ids.User)
+	// Related is told that somebody is something else to a viewer from now on,
+	// on every node, once it goes by it, and maybe more than once.
+	Related func(viewer, other ids.User, is Relationship)
 	// Settle waits until what two users had under way with each other on this
 	// node is done.
 	Settle func(a, b ids.User)

@@ -140,11 +140,11 @@ func (f *Face) start(w http.ResponseWriter, r *http.Request) {
 	where, err := remote.authorize(r.Context(), begun)
 	if err != nil {
 		f.complain(r, begun.Provider, err)
-		http.Redirect(w, r, with(to, errorParam, unavailable), http.StatusSeeOther)
+		http.Redirect(w, r, with(to, errorParam, unavailable), http.StatusSeeOther) //nolint:gosec // asked allowed it.
 		return
 	}
 	f.jar.put(w, begun)
-	http.Redirect(w, r, where, http.StatusSeeOther)
+	http.Redirect(w, r, where, http.StatusSeeOther) //nolint:gosec // To the provider, by its own word.
 }
 
 func (f *Face) asked(r *http.Request) (to, challenge string, intent auth.Intent, err error) {

@@ -57,7 +57,7 @@ func (j jar) name() string {
 
 func (j jar) cookie(value string, age int) *http.Cookie {
 	// Lax: the provider's answer is a navigation from another site.
-	return &http.Cookie{Name: j.name(), Value: value, Path: "/", MaxAge: age, Secure: j.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: j.name(), Value: value, Path: "/", MaxAge: age, Secure: j.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure wherever there is TLS.
 }
 
 func (j jar) put(w http.ResponseWriter, f flow) {

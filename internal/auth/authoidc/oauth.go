@@ -86,13 +86,13 @@ func (p *plainOAuth) primary(ctx context.Context, token *oauth2.Token) (string, 
 }
 
 func (p *plainOAuth) get(ctx context.Context, from string, token *oauth2.Token, into any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil) //nolint:gosec // An address of the configuration.
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	resp, err := p.client.Do(r)
+	resp, err := p.client.Do(r) //nolint:gosec // As above.
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (p Providers) String() string {
 	if len(p) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(p) // a Secret masks itself
+	text, err := json.Marshal(p) //nolint:gosec // A Secret masks itself.
 	if err != nil {
 		return "***"
 	}

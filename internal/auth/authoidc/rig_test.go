@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -112,9 +113,7 @@ var ada = oidctest.User{Subject: "s-ada", Username: "ada", First: "Ada", Last: "
 func (r *rig) begin(t *testing.T, b *oidctest.Browser, provider string, more url.Values) *url.URL {
 	t.Helper()
 	q := url.Values{"challenge": {auth.ChallengeOf(verifier)}}
-	for k, v := range more {
-		q[k] = v
-	}
+	maps.Copy(q, more)
 	at, resp, err := b.Go(t.Context(), r.url+authoidc.Path+provider+"/start?"+q.Encode())
 	if err != nil || at == nil {
 		t.Fatal("the start leads nowhere: ", resp, err)

@@ -1,6 +1,7 @@
 package authoidc_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,7 @@ func TestAnIdentityMakesAnAccountAndSignsInToItAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, r.logged())
 	}
-	if a := in.Account; a.Username != "ada" || a.Email != "ada@example.org" || a.Role != principal.Admin {
+	if a := in.Account; a.Username != "ada" || a.Email != "ada@example.org" || !a.EmailVerified || a.Role != principal.Admin {
 		t.Errorf("%+v", a) // the first account of an empty server in dev
 	}
 	if p := r.Profiles.Of(in.Account.ID); p.DisplayName != "Ada Lovelace" || p.Username != "ada" {
@@ -330,12 +331,115 @@ func (r *rig) link(t *testing.T, in auth.SignIn, user string) auth.Identity {
 	return i
 }
 
+// mailed asks for a reset and returns the token of the mail.
+func (r *rig) mailed(t *testing.T, a auth.Account) string {
+	t.Helper()
+	if err := r.RequestPasswordReset(t.Context(), a.Email); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	var running sync.WaitGroup
+	running.Go(func() { _ = r.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	for tick := time.Tick(5 * time.Millisecond); ; {
+		if sent := r.Mail.Take(); len(sent) > 0 {
+			return authtest.Token(sent[0])
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			t.Fatal("no mail comes")
+		}
+	}
+}
+
+// Somebody registers in another's name and links himself. Once the address's
+// owner has reset the password, neither password nor identity of his is good.
+func TestWhoRegisteredInAnothersNameIsOutWhenTheOwnerComes(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	r := setup(t, providers)
+	in := r.Register(t)
+	op.Add(oidctest.User{Subject: "m", Username: "mallory", Email: "mallory@example.org", Verified: true})
+	r.link(t, in, "mallory")
+	op.Add(oidctest.User{Subject: "o", Username: "owner", Email: in.Account.Email, Verified: true})
+	if _, err := r.exchange(t.Context(), r.code(t, "owner", nil)); !errors.Is(err, auth.ErrLinkRequired) {
+		t.Fatal(err)
+	}
+	if err := r.ResetByLink(t.Context(), r.mailed(t, in.Account), "the owner's own passphrase"); err != nil {
+		t.Fatal(err)
+	}
+	if made, err := r.exchange(t.Context(), r.code(t, "mallory", nil)); err != nil || made.Account.ID == in.Account.ID {
+		t.Errorf("mallory is in: %+v %v", made.Account, err)
+	}
+	if _, err := r.Service.Login(t.Context(), auth.LoginInput{Login: in.Account.Username, Password: authtest.Password}); !errors.Is(err, auth.ErrBadCredentials) {
+		t.Errorf("by the old password: %v", err)
+	}
+	back, err := r.Service.Login(t.Context(), auth.LoginInput{Login: in.Account.Username, Password: "the owner's own passphrase"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.LinkIdentity(t.Context(), r.Caller(t, back), auth.LinkInput{Code: r.code(t, "owner", toLink), Verifier: verifier, Password: "the owner's own passphrase"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// An account without a password gets its first by a reset, and then may lose
+// its identity.
+func TestAnAccountOfAProviderGetsItsFirstPasswordByAReset(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	op.Add(ada)
+	r := setup(t, providers)
+	in, err := r.exchange(t.Context(), r.code(t, "ada", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.Caller(t, in)
+	for _, current := range []string{"", authtest.Password} {
+		if err := r.ChangePassword(t.Context(), p, auth.ChangePasswordInput{Current: current, Next: authtest.Password}); !errors.Is(err, auth.ErrWrongPassword) {
+			t.Errorf("%q: %v", current, err)
+		}
+	}
+	if err := r.ResetByLink(t.Context(), r.mailed(t, in.Account), authtest.Password); err != nil {
+		t.Fatal(err)
+	}
+	again := r.Login(t, in.Account)
+	mine, err := r.Identities(t.Context(), r.Caller(t, again))
+	if err != nil || len(mine) != 1 {
+		t.Fatalf("its identity has gone: %+v %v", mine, err)
+	}
+	if err := r.UnlinkIdentity(t.Context(), r.Caller(t, again), mine[0].ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLinkingProvesTheAddressThatTheProviderHasVerified(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	r := setup(t, providers)
+	in := r.Register(t)
+	for i, c := range []struct {
+		email    string
+		verified bool
+		want     bool
+	}{{in.Account.Email, false, false}, {"other@example.org", true, false}, {strings.ToUpper(in.Account.Email), true, true}} {
+		n := strconv.Itoa(i)
+		op.Add(oidctest.User{Subject: n, Username: "u" + n, Email: c.email, Verified: c.verified})
+		r.link(t, in, "u"+n)
+		if a, err := r.Account(t.Context(), r.Caller(t, in), in.Account.ID); err != nil || a.EmailVerified != c.want {
+			t.Errorf("%+v: %+v %v", c, a, err)
+		}
+	}
+}
+
 func TestAnIdentityIsLinkedByWhoIsSignedInAndConfirms(t *testing.T) {
 	t.Parallel()
 	op, providers := real(t)
 	op.Add(ada)
 	r := setup(t, providers)
-	in, other := r.Register(t), r.House.Register(t)
+	in, other := r.Register(t), r.Register(t)
 	caller := r.Caller(t, in)
 	for what, c := range map[string]struct {
 		in   auth.LinkInput

@@ -137,17 +137,23 @@ func (s *Store) UserIdentities(ctx context.Context, user ids.User) ([]auth.Ident
 }
 
 // LinkIdentity gives an identity to a user.
-func (s *Store) LinkIdentity(ctx context.Context, code []byte, i auth.Identity, limit int, acts ...auth.Act) (auth.Identity, error) {
+func (s *Store) LinkIdentity(ctx context.Context, l auth.Linking, acts ...auth.Act) (auth.Identity, error) {
+	i := l.Identity
 	has := i
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		has = i
 		if _, err := openJournal(ctx, tx); err != nil { // for its lock
 			return err
 		}
-		if err := spendCode(ctx, tx, code); err != nil {
+		if err := spendCode(ctx, tx, l.Code); err != nil {
 			return err
 		}
 		if err := inUse(ctx, tx, i.User); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE auth_accounts SET email_verified_at = $3 WHERE id = $1 AND email_key = $2 AND email_verified_at = 0`,
+			i.User, l.Proved, micros(i.LinkedAt))
+		if err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `SELECT `+identityColumns+` FROM auth_identities WHERE user_id = $1`, i.User)
@@ -161,7 +167,7 @@ func (s *Store) LinkIdentity(ctx context.Context, code []byte, i auth.Identity, 
 				return nil
 			}
 		}
-		if len(list) >= limit {
+		if len(list) >= l.Limit {
 			return auth.ErrTooManyIdentities
 		}
 		if err := insertIdentity(ctx, tx, i); err != nil {
@@ -200,6 +206,16 @@ func (s *Store) UnlinkIdentity(ctx context.Context, user ids.User, id ids.Identi
 	})
 	if err != nil {
 		return fmt.Errorf("unlink an identity: %w", err)
+	}
+	return nil
+}
+
+// unlinkAll takes all identities from an account whose address is proved for
+// the first time: until then it may have been somebody else's who used it, and
+// an identity with that address would have proved it.
+func unlinkAll(ctx context.Context, tx *sqldb.Tx, user ids.User) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM auth_identities WHERE user_id = $1`, user); err != nil {
+		return fmt.Errorf("unlink all identities: %w", err)
 	}
 	return nil
 }

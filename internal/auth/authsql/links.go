@@ -94,7 +94,10 @@ func (s *Store) SpendReset(ctx context.Context, hash []byte, next string, m auth
 		}
 		gone, err = end(ctx, tx, j, account.ID, auth.Which{Reason: auth.PasswordReset, At: a.At},
 			`DELETE FROM auth_sessions WHERE user_id = $1 RETURNING id`, account.ID)
-		return err
+		if err != nil || account.EmailVerified {
+			return err
+		}
+		return unlinkAll(ctx, tx, account.ID)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reset a password: %w", err)
@@ -152,6 +155,9 @@ func (s *Store) BeginEmailChange(ctx context.Context, user ids.User, by auth.Pro
 		if _, err := openJournal(ctx, tx); err != nil { // for its lock
 			return err
 		}
+		if err := inUse(ctx, tx, user); err != nil {
+			return err
+		}
 		if err := proven(ctx, tx, user, by); err != nil {
 			return err
 		}
@@ -169,6 +175,9 @@ func (s *Store) Rename(ctx context.Context, username string, m auth.MailJob, act
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := inUse(ctx, tx, act.Target); err != nil {
 			return err
 		}
 		if a, err = accountIn(ctx, tx, act.Target); err != nil || a.Username == username {

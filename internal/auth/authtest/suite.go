@@ -58,6 +58,8 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"exports end: by time, by number, with the account": exportsEnd,
 		"a sign-in code is good once, and its state too":    codesAreSpentOnce,
 		"identities come back and are one account's":        identitiesComeBack,
+		"linking proves the account's own address":          linkingProvesAnAddress,
+		"a reset unlinks who came before the proof":         resetsUnlinkTheUnproved,
 		"of many with one identity one gets it":             oneHasAnIdentity,
 		"an identity signs in by a code and a proof":        sessionsOfIdentities,
 		"the last way in stays":                             lastWayInStays,

@@ -38,7 +38,7 @@ func lived(t *testing.T, s Store, root ids.User) (n auth.NewAccount, first auth.
 	known := auth.Identity{ID: ids.New[ids.Identity](), User: n.ID, Issuer: issuer, Subject: "canary", Provider: "example", LinkedAt: began}
 	err := s.AddSignInCode(t.Context(), code)
 	if err == nil {
-		_, err = s.LinkIdentity(t.Context(), code.Hash, known, 5)
+		_, err = s.LinkIdentity(t.Context(), auth.Linking{Code: code.Hash, Identity: known, Limit: 5})
 	}
 	for _, name := range []string{n.Username + "y", n.Username} {
 		if err != nil {

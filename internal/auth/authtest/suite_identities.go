@@ -2,6 +2,8 @@ package authtest
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,7 +36,7 @@ func identity(user ids.User, subject string) auth.Identity {
 
 func link(t *testing.T, s Store, i auth.Identity) error {
 	t.Helper()
-	_, err := s.LinkIdentity(t.Context(), signInCode(t, s).Hash, i, 20, act(auth.ActIdentityLinked, i.User, i.User))
+	_, err := s.LinkIdentity(t.Context(), auth.Linking{Code: signInCode(t, s).Hash, Identity: i, Limit: 20}, act(auth.ActIdentityLinked, i.User, i.User))
 	return err
 }
 
@@ -120,13 +122,13 @@ func identitiesComeBack(t *testing.T, s Store) {
 	}
 	code := signInCode(t, s)
 	again := identity(a.ID, "1")
-	if got, err := s.LinkIdentity(t.Context(), code.Hash, again, 20, act(auth.ActIdentityLinked, a.ID, a.ID)); err != nil || got != i {
+	if got, err := s.LinkIdentity(t.Context(), auth.Linking{Code: code.Hash, Identity: again, Limit: 20}, act(auth.ActIdentityLinked, a.ID, a.ID)); err != nil || got != i {
 		t.Errorf("%+v %v", got, err)
 	}
-	if _, err := s.LinkIdentity(t.Context(), code.Hash, identity(a.ID, "3"), 20); !errors.Is(err, auth.ErrBadSignInCode) {
+	if _, err := s.LinkIdentity(t.Context(), auth.Linking{Code: code.Hash, Identity: identity(a.ID, "3"), Limit: 20}); !errors.Is(err, auth.ErrBadSignInCode) {
 		t.Errorf("a code linked twice: %v", err)
 	}
-	if _, err := s.LinkIdentity(t.Context(), signInCode(t, s).Hash, identity(a.ID, "3"), 2); !errors.Is(err, auth.ErrTooManyIdentities) {
+	if _, err := s.LinkIdentity(t.Context(), auth.Linking{Code: signInCode(t, s).Hash, Identity: identity(a.ID, "3"), Limit: 2}); !errors.Is(err, auth.ErrTooManyIdentities) {
 		t.Errorf("more than the limit: %v", err)
 	}
 	acts := audited(t, s, auth.AuditFilter{Actions: []auth.Action{auth.ActIdentityLinked}})
@@ -138,6 +140,30 @@ func identitiesComeBack(t *testing.T, s Store) {
 	}
 	if err := link(t, s, identity(b.ID, "4")); !errors.Is(err, auth.ErrNoAccount) {
 		t.Errorf("a suspended account: %v", err)
+	}
+}
+
+func linkingProvesAnAddress(t *testing.T, s Store) {
+	n, ses := account(auth.NeverAdmin)
+	a, err := s.CreateAccount(t.Context(), n, ses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := create(t, s, auth.NeverAdmin)
+	for i, step := range []struct {
+		proved string
+		want   bool
+	}{{"", false}, {"x" + n.EmailKey, false}, {n.EmailKey, true}, {"", true}} {
+		l := auth.Linking{Code: signInCode(t, s).Hash, Identity: identity(a.ID, strconv.Itoa(i)), Proved: step.proved, Limit: 20}
+		if _, err := s.LinkIdentity(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Account(t.Context(), a.ID); err != nil || got.EmailVerified != step.want {
+			t.Errorf("%q: %+v %v", step.proved, got, err)
+		}
+	}
+	if got, err := s.Account(t.Context(), other.ID); err != nil || got.EmailVerified {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 
@@ -272,5 +298,38 @@ func lastWayInStays(t *testing.T, s Store) {
 	}
 	if acts := audited(t, s, auth.AuditFilter{Actions: []auth.Action{auth.ActIdentityUnlinked}}); len(acts) != 2 {
 		t.Errorf("%d entries of the audit log for two", len(acts))
+	}
+}
+
+// Whoever registered in another's name and linked himself is out when the
+// address's owner resets the password.
+func resetsUnlinkTheUnproved(t *testing.T, s Store) {
+	for i, proved := range []bool{false, true} {
+		a, _ := create(t, s, auth.NeverAdmin)
+		other, _ := create(t, s, auth.NeverAdmin)
+		for who, user := range []ids.User{a.ID, other.ID} {
+			if err := link(t, s, identity(user, strconv.Itoa(2*i+who))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if proved {
+			verify := linkOf(t, s, auth.MailVerify, a.ID)
+			c, err := s.CredentialByUsername(t.Context(), a.Username)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.SpendVerify(t.Context(), verify.Hash, strings.ToLower(c.Email), byMail(auth.ActEmailVerified, began)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := linkOf(t, s, auth.MailReset, a.ID)
+		if _, err := s.SpendReset(t.Context(), l.Hash, "next", job(auth.MailResetDone, a.ID, began), byMail(auth.ActPasswordLink, began)); err != nil {
+			t.Fatal(err)
+		}
+		for user, want := range map[ids.User]int{a.ID: i, other.ID: 1} {
+			if list, err := s.UserIdentities(t.Context(), user); err != nil || len(list) != want {
+				t.Errorf("proved before: %v: %d identities, want %d: %v", proved, len(list), want, err)
+			}
+		}
 	}
 }

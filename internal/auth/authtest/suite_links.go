@@ -2,6 +2,7 @@ package authtest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -240,6 +241,13 @@ func linksOfSuspended(t *testing.T, s Store) {
 			t.Error(err)
 		}
 	}
+	moved := byMail(auth.ActUsernameMoved, began)
+	moved.Target = a.ID
+	_, err4 := s.Rename(t.Context(), "another", auth.MailJob{}, moved)
+	err5 := s.BeginEmailChange(t.Context(), a.ID, auth.Proof{}, job(auth.MailChange, a.ID, began))
+	if !errors.Is(err4, auth.ErrNoAccount) || !errors.Is(err5, auth.ErrNoAccount) {
+		t.Error(err4, err5)
+	}
 	if c, err := s.CredentialByUsername(t.Context(), a.Username); err != nil || c.PasswordHash != "hash" || c.EmailVerified || c.Email != a.Email {
 		t.Errorf("%+v %v", c, err)
 	}
@@ -254,15 +262,15 @@ func purgesLinks(t *testing.T, s Store) {
 			t.Fatal(err)
 		}
 	}
-	got := ""
+	var got []int
 	for _, at := range []time.Time{began.Add(time.Hour - time.Microsecond), began.Add(time.Hour), began.Add(time.Hour), began.Add(time.Hour)} {
 		n, err := s.PurgeLinks(t.Context(), at, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got += strconv.Itoa(n) + " "
+		got = append(got, n)
 	}
-	if got != "0 8 2 0 " {
-		t.Errorf("purged %s", got)
+	if !slices.Equal(got, []int{0, 8, 2, 0}) {
+		t.Errorf("purged %v", got)
 	}
 }

@@ -88,7 +88,7 @@ func Names(a chat.Attachment) []string {
 
 // Open opens a file that was taken in, or its thumbnail; chat.ErrNoFile when
 // it is not there.
-func (s *Store) Open(id ids.Attachment, thumbnail bool) (*os.File, error) {
+func (s *Store) Open(_ context.Context, id ids.Attachment, thumbnail bool) (chat.Content, error) {
 	name := s.path(id)
 	if thumbnail {
 		name += thumbnailSuffix

@@ -58,7 +58,7 @@ func (s *Store) left(t *testing.T) (names []string) {
 
 func content(t *testing.T, s *Store, id ids.Attachment, thumbnail bool) []byte {
 	t.Helper()
-	f, err := s.Open(id, thumbnail)
+	f, err := s.Open(t.Context(), id, thumbnail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAFileIsWhatItsContentSays(t *testing.T) {
 		if err := errors.Join(s.Remove(t.Context(), f.ID), s.Remove(t.Context(), f.ID)); err != nil {
 			t.Error(err)
 		}
-		if _, err := s.Open(f.ID, false); !errors.Is(err, chat.ErrNoFile) {
+		if _, err := s.Open(t.Context(), f.ID, false); !errors.Is(err, chat.ErrNoFile) {
 			t.Errorf("after its removal: %v", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -53,7 +54,7 @@ func (f *Face) download(w http.ResponseWriter, r *http.Request, id ids.Attachmen
 		f.fail(w, r, err)
 		return
 	}
-	bytes, err := f.deps.Blobs.Open(id, thumbnail)
+	bytes, err := f.deps.Blobs.Open(r.Context(), id, thumbnail)
 	if err != nil {
 		f.fail(w, r, err)
 		return
@@ -131,10 +132,7 @@ func tagOf(id ids.Attachment, thumbnail bool, who ids.User) string {
 	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
 }
 
-func thumbnailType(f interface {
-	ReadAt(p []byte, off int64) (int, error)
-},
-) (string, error) {
+func thumbnailType(f io.ReaderAt) (string, error) {
 	head := make([]byte, 8)
 	if n, err := f.ReadAt(head, 0); n < len(head) {
 		return "", fmt.Errorf("read a thumbnail: %w", errors.Join(errs.ErrInternal, err))

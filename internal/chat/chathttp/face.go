@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -30,11 +30,31 @@ type Service interface {
 	Thumbnail(ctx context.Context, who principal.Principal, id ids.Attachment) (chat.File, error)
 }
 
-// Blobs has the bytes.
+// Blobs has the bytes. What is being uploaded it has as a Directory or as
+// Parts.
 type Blobs interface {
-	Incoming() string
 	TakeIn(ctx context.Context, f chat.File) (chat.File, error)
-	Open(id ids.Attachment, thumbnail bool) (*os.File, error)
+	Open(ctx context.Context, id ids.Attachment, thumbnail bool) (chat.Content, error)
+}
+
+// Directory has what is being uploaded in one, for tusd's file store.
+type Directory interface {
+	Incoming() string
+}
+
+// Parts has what is being uploaded in parts that are written once. An upload's
+// note is the face's own.
+type Parts interface {
+	// Note writes an upload's note in place of the one before.
+	Note(ctx context.Context, id ids.Attachment, note []byte) error
+	// Noted returns it, and how many bytes of the upload there are without a
+	// gap; chat.ErrNoFile when there is no note.
+	Noted(ctx context.Context, id ids.Attachment) (note []byte, length int64, err error)
+	// Add writes what src has as the upload's bytes from an offset on, and
+	// returns how many of them are kept, also when src fails.
+	Add(ctx context.Context, id ids.Attachment, offset int64, src io.Reader) (int64, error)
+	// Drop removes an upload that is under way.
+	Drop(ctx context.Context, id ids.Attachment) error
 }
 
 // Links has signed the links; links.Signer in the program.

@@ -18,9 +18,11 @@ import (
 // locker keeps two requests from writing to one upload: in this process by
 // tusd's locker, which asks the first to give way, and between nodes on one
 // directory by a lock of the file system, which ends with its process.
+// Nodes on one bucket need none: a part is written whole, and of two at one
+// offset the longer one is kept.
 type locker struct {
 	memory *memorylocker.MemoryLocker
-	dir    string
+	dir    string // empty: no lock of the file system
 }
 
 func newLocker(dir string) *locker { return &locker{memorylocker.New(), dir} }
@@ -31,6 +33,9 @@ func (l *locker) NewLock(id string) (handler.Lock, error) {
 		return nil, handler.ErrNotFound
 	}
 	inner, err := l.memory.NewLock(id)
+	if l.dir == "" {
+		return inner, err
+	}
 	return &lock{inner: inner, path: filepath.Join(l.dir, id)}, err
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"syscall"
 
-	"github.com/tus/tusd/v2/pkg/filestore"
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"chatd/internal/chat"
@@ -14,11 +13,19 @@ import (
 	"chatd/internal/platform/ids"
 )
 
-// tusStore is tusd's file store, in which everybody finds his own uploads
+// tusStore is a store of tusd's, in which everybody finds his own uploads
 // alone, and what is complete is taken in.
 type tusStore struct {
 	f     *Face
-	files filestore.FileStore
+	files incoming
+}
+
+// incoming is where uploads are while they come: tusd's file store, or
+// partStore.
+type incoming interface {
+	handler.DataStore
+	handler.TerminaterDataStore
+	handler.LengthDeferrerDataStore
 }
 
 // NewUpload implements handler.DataStore.

@@ -29,15 +29,26 @@ type uploader interface {
 	EndUpload(ctx context.Context, user ids.User, id ids.Attachment) error
 }
 
+var errNowhere = errors.New("the blobs have no place for what is being uploaded")
+
 func (f *Face) newTus() (*handler.UnroutedHandler, error) {
-	files := filestore.New(f.deps.Blobs.Incoming())
-	files.FileModePerm, files.DirModePerm = 0o600, 0o700
-	s := &tusStore{f: f, files: files}
+	s, dir := &tusStore{f: f}, ""
+	switch blobs := f.deps.Blobs.(type) {
+	case Directory:
+		dir = blobs.Incoming()
+		files := filestore.New(dir)
+		files.FileModePerm, files.DirModePerm = 0o600, 0o700
+		s.files = files
+	case Parts:
+		s.files = partStore{blobs}
+	default:
+		return nil, errNowhere
+	}
 	parts := handler.NewStoreComposer()
 	parts.UseCore(s)
 	parts.UseTerminater(s)
 	parts.UseLengthDeferrer(s)
-	parts.UseLocker(newLocker(f.deps.Blobs.Incoming()))
+	parts.UseLocker(newLocker(dir))
 	return handler.NewUnroutedHandler(handler.Config{
 		StoreComposer: parts, MaxSize: f.cfg.MaxSize, BasePath: Path, DisableDownload: true, DisableConcatenation: true,
 		Cors: &handler.CorsConfig{Disable: true}, NetworkTimeout: f.cfg.Silence, AcquireLockTimeout: f.cfg.WaitLock,

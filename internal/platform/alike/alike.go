@@ -13,7 +13,7 @@ const (
 	// forTwo is from where on two slips are let through.
 	forTwo = 8
 	// beyond is how many letters a word may have more than one that begins it.
-	beyond = 4
+	beyond = 3
 	// Gram is how many letters the middle has, as indexes have them.
 	Gram = 3
 )
@@ -143,7 +143,7 @@ func Spell(word string) string {
 	b := make([]byte, 0, len(word))
 	for _, r := range word {
 		if r < utf8.RuneSelf && ('a' <= r && r <= 'z' || '0' <= r && r <= '9') {
-			b = append(b, byte(r))
+			b = append(b, byte(r)) //nolint:gosec // It is of ASCII.
 		} else {
 			b = append(b, letters[uint32(r)*2654435761>>16%uint32(len(letters))]) //nolint:gosec // Any of them will do.
 		}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"log/slog"
+	"log/slog" //nolint:depguard // The library's option is of no other type.
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -249,8 +249,11 @@ func (b *Browser) SignIn(ctx context.Context, at *url.URL, username string) (*ur
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	next, resp, err := b.do(r)
-	if err != nil || next == nil {
-		return nil, fmt.Errorf("the provider did not take the password: %v %v", resp, err)
+	if err != nil {
+		return nil, fmt.Errorf("sign in at the provider: %w", err)
+	}
+	if next == nil {
+		return nil, errors.New("the provider did not take the password: " + resp.Status)
 	}
 	next, resp, err = b.Go(ctx, next.String())
 	if err == nil && next == nil {
