@@ -187,6 +187,12 @@ func (s *Service) ChangeUsername(ctx context.Context, p principal.Principal, use
 	if err != nil {
 		return Account{}, err
 	}
+	switch gone, err := s.deps.Deletions.NameGone(ctx, s.nameKey(username)); {
+	case err != nil:
+		return Account{}, fmt.Errorf("change a username: %w", err)
+	case gone:
+		return Account{}, ErrUsernameTaken
+	}
 	a, err := s.deps.Links.Rename(ctx, username, s.newMail(MailUsernameMoved, cred.ID, cred.Email),
 		s.act(ctx, ActUsernameMoved, p.User, p.User).of(p.Session))
 	if err != nil {
