@@ -125,8 +125,8 @@ func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 	return p.users.Create(ctx, user.NewProfile(n))
 }
 
-func (p profiles) Rename(ctx context.Context, id ids.User, username string) error {
-	return p.users.Rename(ctx, id, username)
+func (p profiles) Rename(ctx context.Context, id ids.User, was, is string) error {
+	return p.users.Rename(ctx, id, was, is)
 }
 
 // newPost hands mail to the server that is named, or writes it into files.

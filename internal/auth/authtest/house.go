@@ -80,15 +80,16 @@ func (p *Profiles) Create(_ context.Context, n auth.NewProfile) error {
 }
 
 // Rename remembers another username.
-func (p *Profiles) Rename(_ context.Context, id ids.User, username string) error {
+func (p *Profiles) Rename(_ context.Context, id ids.User, was, is string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Err != nil {
 		return p.Err
 	}
-	n := p.made[id]
-	n.Username = username
-	p.made[id] = n
+	if n := p.made[id]; n.Username == was {
+		n.Username = is
+		p.made[id] = n
+	}
 	return nil
 }
 
