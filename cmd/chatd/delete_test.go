@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	deleteDoc  = `mutation($p: String!, $t: String) { deleteAccount(input: {password: $p, totp: $t}) { ok } }`
-	sendersDoc = `query($c: ID!) { messages(conversationId: $c, last: 100) { edges { node {
+	deleteAccountDoc = `mutation($p: String!, $t: String) { deleteAccount(input: {password: $p, totp: $t}) { ok } }`
+	sendersDoc       = `query($c: ID!) { messages(conversationId: $c, last: 100) { edges { node {
 		seq kind text deletedAt clientId attachments { name } reactions { emoji count } sender { id username displayName deleted } } } } }`
 )
 
@@ -117,14 +117,14 @@ func TestADeletedAccountLeavesTombstonesAndNothingElse(t *testing.T) {
 		heard := listenAll(t, events, "1", nil)
 		receive(t, heard)
 		for _, wrong := range []map[string]any{vars("p", "another long passphrase"), vars("p", "")} {
-			if r := p.ask(t, bob.token, deleteDoc, wrong); r.code() != "BAD_USER_INPUT" || !strings.Contains(r.body, `"password"`) {
+			if r := p.ask(t, bob.token, deleteAccountDoc, wrong); r.code() != "BAD_USER_INPUT" || !strings.Contains(r.body, `"password"`) {
 				t.Errorf("with a wrong password: %v", r)
 			}
 		}
-		if r := p.ask(t, ada.token, deleteDoc, vars("p", password("ada"))); r.code() != "FAILED_PRECONDITION" || !strings.Contains(r.body, "LAST_ADMIN") {
+		if r := p.ask(t, ada.token, deleteAccountDoc, vars("p", password("ada"))); r.code() != "FAILED_PRECONDITION" || !strings.Contains(r.body, "LAST_ADMIN") {
 			t.Errorf("the last administrator: %v", r)
 		}
-		if err := p.gql(t.Context(), bob.token, deleteDoc, vars("p", password(bob.name)), nil); err != nil {
+		if err := p.gql(t.Context(), bob.token, deleteAccountDoc, vars("p", password(bob.name)), nil); err != nil {
 			t.Fatal(err)
 		}
 		p.isNobody(t, ada, bob)
@@ -211,7 +211,7 @@ func (p *program) isNobody(t *testing.T, by, gone person) {
 		vars("l", "dan", "p", "a long passphrase of another"), &in); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.gql(t.Context(), in.Login.AccessToken, deleteDoc, vars("p", "a long passphrase of another"), nil); err != nil {
+	if err := p.gql(t.Context(), in.Login.AccessToken, deleteAccountDoc, vars("p", "a long passphrase of another"), nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -348,7 +348,7 @@ func TestADeletionGoesOnAfterAKill(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	if err := p.gql(t.Context(), bob.token, deleteDoc, vars("p", password("bob")), nil); err != nil {
+	if err := p.gql(t.Context(), bob.token, deleteAccountDoc, vars("p", password("bob")), nil); err != nil {
 		t.Fatal(err)
 	}
 	done := func() (n int) {
@@ -411,7 +411,7 @@ func TestADeletionIsHeardOnEveryNode(t *testing.T) {
 	if found := there.senders(t, ada, room); len(found) == 0 || found[0].Sender.DisplayName != "BOB" { // and remembers
 		t.Fatalf("%+v", found)
 	}
-	if err := here.gql(t.Context(), bob.token, deleteDoc, vars("p", password("bob")), nil); err != nil {
+	if err := here.gql(t.Context(), bob.token, deleteAccountDoc, vars("p", password("bob")), nil); err != nil {
 		t.Fatal(err)
 	}
 	there.mustBeOver(t, second, socket)

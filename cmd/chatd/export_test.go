@@ -138,7 +138,7 @@ func TestAnExportHasWhatIsOnesOwnAndNothingElse(t *testing.T) {
 		if r := p.ask(t, bob.token, `mutation { requestExport { export { id } } }`, nil); r.code() != "RATE_LIMITED" {
 			t.Errorf("a second on the same day: %v", r)
 		}
-		if err := p.gql(t.Context(), bob.token, deleteDoc, vars("p", password(bob.name)), nil); err != nil {
+		if err := p.gql(t.Context(), bob.token, deleteAccountDoc, vars("p", password(bob.name)), nil); err != nil {
 			t.Fatal(err)
 		}
 		if r := p.files(t, "", http.MethodGet, *e.URL, nil); r.status != http.StatusNotFound {
