@@ -29,7 +29,7 @@ func idKinds(op operation, l leaf) []string {
 		return []string{"message"}
 	case "reportId":
 		return []string{"report"}
-	case "attachmentIds":
+	case "attachmentIds", "avatarAttachmentId":
 		return []string{"attachment"}
 	case "id", "ids":
 		switch op.field {
