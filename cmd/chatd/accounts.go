@@ -61,6 +61,11 @@ type userSuspendCmd struct {
 	Reason string `placeholder:"TEXT" help:"Why, for the audit log."`
 }
 
+type userDeleteCmd struct {
+	accountArgs
+	Yes bool `help:"Required: there is no way back."`
+}
+
 type userReinstateCmd struct{ accountArgs }
 
 type userPromoteCmd struct {
@@ -204,6 +209,16 @@ func (c *userSuspendCmd) run(ctx context.Context, cfg Config, out io.Writer) err
 	})
 }
 
+func (c *userDeleteCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
+	return c.about(ctx, cfg, out, "user delete", func(ctx context.Context, s *auth.Service, a auth.Account) (told, string, error) {
+		if !c.Yes {
+			return told{}, "", errs.ErrBadInput.Saying("There is no way back from it: say --yes.")
+		}
+		t := told{ID: a.ID, State: auth.Deleted, Role: a.Role, CreatedAt: a.CreatedAt}
+		return t, "Deleted " + a.ID.String() + ". What its owner wrote goes while the server runs.", s.DeleteFor(ctx, a.ID)
+	})
+}
+
 func (c *userReinstateCmd) run(ctx context.Context, cfg Config, out io.Writer) error {
 	return c.about(ctx, cfg, out, "user reinstate", func(ctx context.Context, s *auth.Service, a auth.Account) (told, string, error) {
 		a, err := s.ReinstateFor(ctx, a.ID)
@@ -337,7 +352,7 @@ func withAccounts(ctx context.Context, cfg Config, f func(*auth.Service) error) 
 	people := user.New(user.Deps{Store: usersql.New(db), Cursors: page.NewSealer(ring.Derive("list cursors")), Log: zerolog.Nop()}, user.Config{})
 	return f(auth.New(auth.Deps{
 		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store,
-		Outbox: store, Links: store,
+		Outbox: store, Links: store, Deletions: store,
 		Profiles: profiles{people}, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}, auth.Config{Env: auth.Env(cfg.Env), Issuer: cfg.Network.PublicURL}))
 }

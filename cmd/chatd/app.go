@@ -160,7 +160,7 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 		return err
 	}
 	f := &face{
-		files: files, signIns: a.contexts.signIns,
+		files: files, exports: a.contexts.exports, signIns: a.contexts.signIns,
 		cfg: a.cfg, engine: a.engine, sockets: a.sockets, accounts: a.contexts.auth,
 		present: a.contexts.present, limits: a.limits, health: a.health, registry: registry, log: a.log,
 	}
@@ -224,6 +224,7 @@ func (a *app) run(ctx context.Context) error {
 		g.Add(lifecycle.Part{Name: "limits", Run: until(a.limits.settler.Run)})
 	}
 	g.Add(a.relays...)
+	g.Add(eraser(a.stores, a.contexts.auth, a.log), exporter(a.stores, a.contexts.auth, a.log))
 	if a.stores.files != nil {
 		g.Add(sweeper(a.stores, a.contexts.chat, a.log))
 	}

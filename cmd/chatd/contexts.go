@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
+	"chatd/internal/auth/authhttp"
 	"chatd/internal/auth/authoidc"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat"
@@ -28,6 +30,7 @@ import (
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/redisdb"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/platform/zipdir"
 	"chatd/internal/user"
 	"chatd/internal/user/userredis"
 )
@@ -42,6 +45,7 @@ type contexts struct {
 	cursors *page.Sealer
 	links   *links.Signer
 	signIns *authoidc.Face
+	exports *links.Signer
 }
 
 func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits, log zerolog.Logger) (*contexts, error) {
@@ -61,6 +65,8 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 	c.auth = auth.New(auth.Deps{
 		Accounts: s.auth, Standings: s.auth, Sessions: s.auth, Invites: s.auth, Audit: s.auth, Keys: s.auth, Changes: s.auth,
 		Factors: s.auth, Tokens: s.auth, Identities: s.auth, Outbox: s.auth, Links: s.auth, Mail: post,
+		Deletions: s.auth, Erasers: []auth.Eraser{c.user, messages{c, s}},
+		Exports: s.auth, Exporters: []auth.Exporter{c.user, messages{c, s}}, Archives: s.archives(cfg),
 		Profiles: profiles{c.user}, Ring: s.ring, Limiter: l.checker, Log: log,
 	}, auth.Config{
 		Env: auth.Env(cfg.Env), Registration: auth.Registration(cfg.Accounts.Registration), Issuer: cfg.Network.PublicURL,
@@ -84,6 +90,7 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 		PublicURL: cfg.Network.PublicURL, Providers: cfg.Accounts.Providers, ReturnURLs: cfg.Accounts.ReturnURLs,
 	})
 	c.links = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("file links"), links.Config{})
+	c.exports = links.New(strings.TrimSuffix(cfg.Network.PublicURL, "/"), s.ring.Derive("export links"), links.Config{})
 	c.present = user.NewPresence(user.PresenceDeps{
 		Store: s.user, Circle: c.chat, Relations: s.user, Log: log, Crier: userCrier(cfg, b), Board: board(cfg, shared), Walls: c.user,
 	}, user.PresenceConfig{Lasts: cfg.Bus.PresenceTTL, Beat: cfg.Bus.PresenceTTL / 3})
@@ -97,7 +104,12 @@ func newContexts(cfg Config, s *stores, b bus.Bus, shared *redisdb.DB, l *limits
 
 // parts are the contexts as the GraphQL face knows them.
 func (c *contexts) parts() parts {
-	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links}
+	return parts{auth: c.auth, user: c.user, present: c.present, chat: c.chat, feed: c.viewers, cursors: c.cursors, links: c.links, exports: c.exportLink}
+}
+
+// exportLink is where a user fetches an export.
+func (c *contexts) exportLink(of ids.User, id ids.Export) string {
+	return string(c.exports.AppendLink(nil, of, authhttp.PathOf(id)))
 }
 
 // company is user's view of chat, which is made after it.
@@ -125,8 +137,82 @@ func (p profiles) Create(ctx context.Context, n auth.NewProfile) error {
 	return p.users.Create(ctx, user.NewProfile(n))
 }
 
-func (p profiles) Rename(ctx context.Context, id ids.User, username string) error {
-	return p.users.Rename(ctx, id, username)
+// Erase leaves of a profile that there was one.
+func (p profiles) Erase(ctx context.Context, of ids.User) error { return p.users.Erase(ctx, of) }
+
+// messages is auth's view of chat, which is made after it.
+type messages struct {
+	c *contexts
+	s *stores
+}
+
+// Erase takes away what somebody has left in conversations.
+func (m messages) Erase(ctx context.Context, of ids.User) error { return m.c.chat.Erase(ctx, of) }
+
+// Export adds what somebody has left in conversations, with his files.
+func (m messages) Export(ctx context.Context, of ids.User, to *zipdir.Writer) error {
+	return m.c.chat.Export(ctx, of, to, func(ctx context.Context, f chat.File) (io.ReadCloser, error) {
+		if m.s.files == nil {
+			return nil, chat.ErrNoFile
+		}
+		return m.s.files.Open(ctx, f.ID, false)
+	})
+}
+
+// exportsLock is held by the node that makes exports.
+const exportsLock = "chatd exports"
+
+// exporter makes what users ask to be given of their data, on one node at a
+// time, and removes it when its time is over.
+func exporter(s *stores, a *auth.Service, log zerolog.Logger) lifecycle.Part {
+	return turns("exports", a.WantsExport(), func(ctx context.Context) error { return alone(ctx, s, exportsLock, a.MakeExports) }, log)
+}
+
+// erasesLock is held by the node that erases what deleted accounts have left.
+const erasesLock = "chatd erasures"
+
+// eraser erases what deleted accounts have left, on one node at a time. What
+// was begun goes on at the next start, or on another node.
+func eraser(s *stores, a *auth.Service, log zerolog.Logger) lifecycle.Part {
+	return turns("erasures", a.Deletes(), func(ctx context.Context) error { return alone(ctx, s, erasesLock, a.EraseAll) }, log)
+}
+
+// turns does something every few seconds, and when it is woken.
+func turns(name string, woken <-chan struct{}, do func(context.Context) error, log zerolog.Logger) lifecycle.Part {
+	return lifecycle.Part{Name: name, Run: until(func(ctx context.Context) error {
+		tick := time.NewTicker(3 * time.Second)
+		defer tick.Stop()
+		for failing := false; ; {
+			err := do(ctx)
+			if err != nil && !failing && ctx.Err() == nil {
+				log.Warn().Err(err).Str("part", name).Msg("some of it could not be done; it is tried until it goes")
+			}
+			failing = err != nil
+			select {
+			case <-tick.C:
+			case <-woken:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})}
+}
+
+// alone does what one node at a time is to do; nothing while another is at it.
+func alone(ctx context.Context, s *stores, name string, do func(context.Context) error) error {
+	if s.db.Engine() == sqldb.SQLite {
+		return do(ctx)
+	}
+	lock, ok, err := s.db.TryLock(ctx, name)
+	if err != nil || !ok {
+		return err
+	}
+	defer lock.Release()
+	return do(ctx)
+}
+
+func (p profiles) Rename(ctx context.Context, id ids.User, was, is string) error {
+	return p.users.Rename(ctx, id, was, is)
 }
 
 // newPost hands mail to the server that is named, or writes it into files.
@@ -238,22 +324,11 @@ const filesLock = "chatd files"
 
 // sweeper removes files that nobody needs, on one node at a time.
 func sweeper(s *stores, c *chat.Service, log zerolog.Logger) lifecycle.Part {
-	sweep := func(ctx context.Context) error {
-		if s.db.Engine() == sqldb.SQLite {
-			return c.Sweep(ctx)
-		}
-		lock, ok, err := s.db.TryLock(ctx, filesLock)
-		if err != nil || !ok {
-			return err
-		}
-		defer lock.Release()
-		return c.Sweep(ctx)
-	}
 	return lifecycle.Part{Name: "files", Run: until(func(ctx context.Context) error {
 		tick := time.NewTicker(c.SweepEvery())
 		defer tick.Stop()
 		for {
-			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+			if err := alone(ctx, s, filesLock, c.Sweep); err != nil && ctx.Err() == nil {
 				log.Warn().Err(err).Msg("files that nobody needs stay until the next sweep")
 			}
 			select {

@@ -38,7 +38,7 @@ func inBucket(t testing.TB, at string) (names []string) {
 	return names
 }
 
-const deleteDoc = `mutation($id: ID!) { deleteMessage(input: {id: $id}) { message { id } } }`
+const deleteMessageDoc = `mutation($id: ID!) { deleteMessage(input: {id: $id}) { message { id } } }`
 
 // Files of a bucket go the way of those of a directory: up in pieces, also
 // after a kill, into a message, to its members, and away with it.
@@ -128,7 +128,7 @@ func TestFilesLieInABucket(t *testing.T) {
 		t.Fatal(r.status)
 	}
 	await(t, 30*time.Second, "what was not sent is removed", func() bool { return len(inBucket(t, at)) == 4 })
-	if err := p.gql(t.Context(), ada.token, deleteDoc, vars("id", m.ID), nil); err != nil {
+	if err := p.gql(t.Context(), ada.token, deleteMessageDoc, vars("id", m.ID), nil); err != nil {
 		t.Fatal(err)
 	}
 	if left := inBucket(t, at); len(left) > 0 {
@@ -192,7 +192,7 @@ func TestNodesShareABucket(t *testing.T) {
 			t.Errorf("%s: %d, %d bytes", what, r.status, len(r.body))
 		}
 	}
-	if err := a.gql(t.Context(), ada.token, deleteDoc, vars("id", m.ID), nil); err != nil {
+	if err := a.gql(t.Context(), ada.token, deleteMessageDoc, vars("id", m.ID), nil); err != nil {
 		t.Fatal(err)
 	}
 	if left := inBucket(t, at); len(left) > 0 {
@@ -230,7 +230,7 @@ func TestWithoutItsBucketAServerGoesOn(t *testing.T) {
 		t.Errorf("a message: %v", err)
 	}
 	await(t, 20*time.Second, "readiness tells", func() bool { return strings.Contains(readiness(t, p), `"s3":"degraded"`) })
-	if err := p.gql(t.Context(), ada.token, deleteDoc, vars("id", m.ID), nil); err != nil {
+	if err := p.gql(t.Context(), ada.token, deleteMessageDoc, vars("id", m.ID), nil); err != nil {
 		t.Errorf("a deletion: %v", err)
 	}
 	if r := p.files(t, ada.token, http.MethodGet, "/files/"+id, nil); r.status != 404 {

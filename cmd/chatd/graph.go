@@ -33,6 +33,7 @@ type parts struct {
 	feed    *feed.Viewers
 	cursors *page.Sealer // of lists
 	links   *links.Signer
+	exports authgraph.Exports
 }
 
 // graph resolves what belongs to no context alone.
@@ -61,8 +62,8 @@ func newEngine(p parts, cfg gqlx.Config) (*gqlx.Engine, error) {
 	}, chatgraph.SDL()...)
 	changes := usergraph.NewSubscription(g.people)
 	cfg.Root = &Resolver{
-		query:        &Query{authgraph.NewQuery(p.auth, g.people, p.cursors), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},
-		mutation:     &Mutation{authgraph.NewMutation(p.auth, g.people), usergraph.NewMutation(p.user, g.people), g.chat.Mutation()},
+		query:        &Query{authgraph.NewQuery(p.auth, g.people, p.cursors, p.exports), usergraph.NewQuery(p.user, g.people), g.chat.Query(), g},
+		mutation:     &Mutation{authgraph.NewMutation(p.auth, g.people, p.exports), usergraph.NewMutation(p.user, g.people), g.chat.Mutation()},
 		subscription: &Subscription{g.chat.Subscription(), changes},
 	}
 	cfg.Subscriptions = append(slices.Concat(g.chat.SubscriptionFields(), changes.Fields()), gqlx.SubscriptionField{

@@ -48,6 +48,7 @@ type grammar struct {
 		Create        userCreateCmd        `cmd:"" help:"Make an account. Its password is read from the terminal or standard input. The server may be running."`
 		List          userListCmd          `cmd:"" help:"List the accounts."`
 		Suspend       userSuspendCmd       `cmd:"" help:"Take an account out of use: its sessions end and nobody signs in to it."`
+		Delete        userDeleteCmd        `cmd:"" help:"Delete an account for ever, with all that its owner wrote."`
 		Reinstate     userReinstateCmd     `cmd:"" help:"Put a suspended account into use again."`
 		Promote       userPromoteCmd       `cmd:"" help:"Give an account another role; admin when none is said."`
 		ResetPassword userResetPasswordCmd `cmd:"" help:"Give an account another password and end its sessions. A random one is printed when none is given."`
@@ -108,6 +109,23 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.User.Create.Settings.then(ctx, p, k, out, g.User.Create.run)
 	case "user list":
 		return g.User.List.Settings.then(ctx, p, k, out, g.User.List.run)
+	case "invite create":
+		return g.Invite.Create.Settings.then(ctx, p, k, out, g.Invite.Create.run)
+	case "version":
+		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
+		return err
+	}
+	if strings.HasPrefix(k.Command(), "user ") {
+		return g.runOnAccount(ctx, p, k, out)
+	}
+	return g.Bench.run(ctx, k.Command(), out)
+}
+
+// runOnAccount runs a command on one account.
+func (g *grammar) runOnAccount(ctx context.Context, p *parser, k *kong.Context, out io.Writer) error {
+	switch k.Command() {
+	case "user delete <login>":
+		return g.User.Delete.Settings.then(ctx, p, k, out, g.User.Delete.run)
 	case "user suspend <login>":
 		return g.User.Suspend.Settings.then(ctx, p, k, out, g.User.Suspend.run)
 	case "user reinstate <login>":
@@ -118,13 +136,8 @@ func run(ctx context.Context, args, env []string, out io.Writer) error {
 		return g.User.ResetPassword.Settings.then(ctx, p, k, out, g.User.ResetPassword.run)
 	case "user reset-totp <login>":
 		return g.User.ResetTotp.Settings.then(ctx, p, k, out, g.User.ResetTotp.run)
-	case "invite create":
-		return g.Invite.Create.Settings.then(ctx, p, k, out, g.Invite.Create.run)
-	case "version":
-		_, err := fmt.Fprintln(out, "chatd "+buildVersion())
-		return err
 	default:
-		return g.Bench.run(ctx, k.Command(), out)
+		return errUsage
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"chatd/internal/platform/gqlx"
 	"chatd/internal/platform/httpx"
 	"chatd/internal/platform/ids"
+	"chatd/internal/platform/links"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/webassets"
 	"chatd/internal/platform/wsgql"
@@ -33,6 +34,7 @@ type faces struct {
 type face struct {
 	cfg      Config
 	files    *chathttp.Face // nil without
+	exports  *links.Signer
 	signIns  *authoidc.Face
 	engine   *gqlx.Engine
 	sockets  *wsgql.Server
@@ -54,6 +56,7 @@ func (f *face) handlers() faces {
 	f.graphql(all)
 	all.Handle(authoidc.Path+"*", f.limited(f.signIns))
 	all.Handle(chathttp.Path+"*", f.limited(f.scoped(f.uploads())))
+	all.Handle(authhttp.ExportPath+"*", f.limited(authhttp.NewExports(f.accounts, f.exports, f.log)))
 	links := authhttp.New(f.accounts, f.log)
 	all.Handle(auth.ResetPath, f.limited(links.Reset()))
 	all.Handle(auth.VerifyPath, f.limited(links.Verify()))

@@ -225,7 +225,7 @@ func TestOneKindOfTokenIsNotTakenForAnother(t *testing.T) {
 	_, mail := p.mailFile(t)
 	kinds := map[string]string{
 		"the token of a link in a mail": linkIn.FindStringSubmatch(mail.Text)[3],
-		"a group's code": groupCode, "an invitation's code": code, "a recovery code": recovery, "a file's id": file, "the signature of a link": signature,
+		"a group's code":                groupCode, "an invitation's code": code, "a recovery code": recovery, "a file's id": file, "the signature of a link": signature,
 		"a personal token": text, "an access token": ada.token, "a refresh token": ada.refresh, "a session id": p.session(t, ada), "a user id": ada.id,
 		"the id of a personal token": token, "a stream cursor": d.Viewer.StreamCursor, "a list cursor": d.Messages.Edges[0].Cursor,
 	}

@@ -25,6 +25,7 @@ import (
 	"chatd/internal/platform/relay/relaysql"
 	"chatd/internal/platform/s3"
 	"chatd/internal/platform/sqldb"
+	"chatd/internal/platform/zipdir"
 	"chatd/internal/user/usersql"
 	"chatd/migrations"
 )
@@ -331,6 +332,17 @@ func (s *stores) blobs() chat.Blobs {
 		return nil
 	}
 	return s.files
+}
+
+// archives is where exports lie, beside the files; nil where nodes share none.
+func (s *stores) archives(cfg Config) *zipdir.Dir {
+	switch {
+	case cfg.Files.Dir != "":
+		return zipdir.New(filepath.Join(cfg.Files.Dir, "exports"))
+	case cfg.several():
+		return nil
+	}
+	return zipdir.New(filepath.Join(s.dir.Path, "files", "exports"))
 }
 
 // ping says whether the database answers and this node may still work on it.

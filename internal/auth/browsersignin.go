@@ -239,6 +239,7 @@ func (s *Service) registerBy(ctx context.Context, code []byte, h HandOver, invit
 	if a.Username, err = s.freeUsername(ctx, h.Username, email, h.DisplayName); err != nil {
 		return SignIn{}, fmt.Errorf("register by %s: %w", h.Provider, err)
 	}
+	a.NameKey = s.nameKey(a.Username)
 	a.DisplayName = displayNameOf(h.DisplayName, a.Username)
 	session, token := s.newSession(a.ID, client, now)
 	acts := []Act{s.act(ctx, ActRegistered, a.ID, a.ID).of(session.ID).saying(h.Provider)}
@@ -281,11 +282,11 @@ func (s *Service) freeUsername(ctx context.Context, wish, email, display string)
 		if n > 9 {
 			name = base + "-" + strings.ToLower(rand.Text()[:6])
 		}
-		switch _, err := s.deps.Accounts.CredentialByUsername(ctx, name); {
-		case errors.Is(err, ErrNoAccount):
-			return name, nil
+		switch free, err := s.nameFree(ctx, name); {
 		case err != nil:
 			return "", err
+		case free:
+			return name, nil
 		}
 	}
 }

@@ -187,21 +187,27 @@ func (s *Service) ChangeUsername(ctx context.Context, p principal.Principal, use
 	if err != nil {
 		return Account{}, err
 	}
+	switch gone, err := s.deps.Deletions.NameGone(ctx, s.nameKey(username)); {
+	case err != nil:
+		return Account{}, fmt.Errorf("change a username: %w", err)
+	case gone:
+		return Account{}, ErrUsernameTaken
+	}
 	a, err := s.deps.Links.Rename(ctx, username, s.newMail(MailUsernameMoved, cred.ID, cred.Email),
 		s.act(ctx, ActUsernameMoved, p.User, p.User).of(p.Session))
 	if err != nil {
 		return Account{}, fmt.Errorf("change a username: %w", err)
 	}
 	s.promised()
-	return a, s.renamed(ctx, a)
+	return a, s.renamed(ctx, a, cred.Username)
 }
 
 // renamed has the profile follow an account that is renamed: it no longer
-// depends on who waits for it.
-func (s *Service) renamed(ctx context.Context, a Account) error {
+// depends on who waits for it. Where something comes between, the event does.
+func (s *Service) renamed(ctx context.Context, a Account, was string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), profileTime)
 	defer cancel()
-	if err := s.deps.Profiles.Rename(ctx, a.ID, a.Username); err != nil {
+	if err := s.deps.Profiles.Rename(ctx, a.ID, was, a.Username); err != nil {
 		return fmt.Errorf("rename the profile of %s: %w", a.ID, err)
 	}
 	return nil

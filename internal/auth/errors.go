@@ -73,3 +73,11 @@ var (
 	ErrLastWayIn         = errs.New(errs.Precondition, "auth.last_way_in", "Nothing else signs in to this account. Set a password first, or link another provider.", errs.Reason("LAST_WAY_IN"))
 	ErrTooManyIdentities = errs.New(errs.Precondition, "auth.too_many_identities", "There are as many identities as one account may have. Unlink one first.", errs.Reason("TOO_MANY_IDENTITIES"))
 )
+
+// Sentinels of deletions and exports.
+var (
+	ErrSignInAgain   = errs.New(errs.Precondition, "auth.sign_in_again", "Sign in once more, and then delete the account within ten minutes.", errs.Reason("SIGN_IN_AGAIN"))
+	ErrNoExport      = errs.New(errs.NotFound, "auth.no_export", "No such export.")
+	ErrExportTooSoon = errs.New(errs.RateLimited, "auth.export_too_soon", "An export was made within the last day. Use that one, or try again later.")
+	ErrNoExports     = errs.New(errs.Precondition, "auth.no_exports", "This server makes no exports.", errs.Reason("NO_EXPORTS"))
+)

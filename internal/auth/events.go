@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"chatd/internal/auth/authv1"
@@ -53,6 +54,33 @@ func SuspendedChange(a Act) Change {
 // ReinstatedChange is the log entry of its end, without a position.
 func ReinstatedChange(a Act) Change {
 	return change(authv1.AccountReinstatedName, a.Target, a.At, authv1.AccountReinstated{UserID: a.Target, ActorID: a.Actor, At: a.At})
+}
+
+// DeletedChange is the log entry of a deletion, without a position.
+func DeletedChange(a Act) Change {
+	return change(authv1.AccountDeletedName, a.Target, a.At, authv1.AccountDeleted{UserID: a.Target, ActorID: a.Actor, At: a.At})
+}
+
+// Nameless is what an entry that names somebody says once his account is
+// deleted: what it said, but for the names.
+func Nameless(c Change) ([]byte, error) {
+	switch c.Name {
+	case authv1.AccountRegisteredName:
+		var e authv1.AccountRegistered
+		if err := json.Unmarshal(c.Payload, &e); err != nil {
+			return nil, fmt.Errorf("read %s: %w", c.Name, err)
+		}
+		e.Username, e.DisplayName = GoneName(e.UserID), ""
+		return json.Marshal(e)
+	case authv1.UsernameChangedName:
+		var e authv1.UsernameChanged
+		if err := json.Unmarshal(c.Payload, &e); err != nil {
+			return nil, fmt.Errorf("read %s: %w", c.Name, err)
+		}
+		e.Username, e.Was = GoneName(e.UserID), GoneName(e.UserID)
+		return json.Marshal(e)
+	}
+	return c.Payload, nil
 }
 
 // UsernameChange is the log entry of another username, without a position.

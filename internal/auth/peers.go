@@ -21,6 +21,9 @@ type Profiles interface {
 	// Create makes a profile; one that is already there is left as it is and
 	// no error.
 	Create(ctx context.Context, p NewProfile) error
-	// Rename gives a profile another username; doing it again changes nothing.
-	Rename(ctx context.Context, id ids.User, username string) error
+	// Erase leaves of a profile that there was somebody, without a name.
+	// Doing so again changes nothing.
+	Erase(ctx context.Context, user ids.User) error
+	// Rename gives a profile another username, if it has the one that it was.
+	Rename(ctx context.Context, id ids.User, was, is string) error
 }

@@ -185,7 +185,7 @@ func (s *Service) newAccount(in RegisterInput) (NewAccount, error) {
 	}
 	return NewAccount{
 		ID: ids.New[ids.User](), Email: email, EmailKey: emailKey(email), Username: username,
-		DisplayName: display, CreatedAt: s.now(),
+		DisplayName: display, CreatedAt: s.now(), NameKey: s.nameKey(username),
 	}, nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"chatd/internal/platform/passwords"
 	"chatd/internal/platform/principal"
 	"chatd/internal/platform/signing"
+	"chatd/internal/platform/zipdir"
 )
 
 // Env is what the server is for.
@@ -51,11 +52,16 @@ type Deps struct {
 	Changes   Changes
 	Factors   Factors
 	Tokens    Tokens
+	Deletions Deletions
+	Exports   Exports
 	// Identities of other providers.
 	Identities Identities
 	Outbox     Outbox
 	Links      Links
 	Profiles   Profiles
+	Erasers    []Eraser // those who have something of users, the profile first
+	Exporters  []Exporter
+	Archives   *zipdir.Dir // of exports; nil: none are made
 	Mail       mail.Sender
 	Ring       *keys.Ring
 	Limiter    limit.Checker
@@ -141,7 +147,11 @@ type Service struct {
 	revoked  revocations
 	uses     uses
 	failures chan Act // sign-ins that failed and are not stored yet
-	mailNews chan struct{}
+	erase    chan struct{}
+	export   chan struct{}
+
+	erasedOnce map[ids.User]bool // belongs to EraseAll
+	mailNews   chan struct{}
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -161,6 +171,7 @@ func New(deps Deps, cfg Config) *Service {
 		names:    deps.Ring.Derive("auth/names"),
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
+		erase:    make(chan struct{}, 1), export: make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
 		mailNews: make(chan struct{}, 1),
 		signers:  signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
 	}

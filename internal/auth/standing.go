@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -31,7 +32,7 @@ type Standings interface {
 	// them. Links end as by ChangePassword.
 	SetPassword(ctx context.Context, hash string, a Act) ([]ids.Session, error)
 	// AccountPage returns accounts by rising username, those after one (empty:
-	// all), at most limit.
+	// all), at most limit; none that is deleted.
 	AccountPage(ctx context.Context, after string, limit int) ([]Account, error)
 }
 
@@ -57,7 +58,7 @@ func (s *Service) setRole(ctx context.Context, actor, user ids.User, role princi
 	if err != nil {
 		return Account{}, fmt.Errorf("set the role of %s: %w", user, err)
 	}
-	if changed {
+	if changed && s.catchUp(ctx) != nil { // read like any other's, so that it is not read again and closes a socket twice
 		s.roleChanged([]ids.User{user})
 	}
 	return a, nil
@@ -125,4 +126,17 @@ func (s *Service) roleChanged(users []ids.User) {
 	}
 	s.verified.forgetUsers(users)
 	s.revoked.roles(users)
+}
+
+// Stands returns who a user is without a session, as his account is stored now.
+// errs.ErrUnauthenticated when there is none that may be used.
+func (s *Service) Stands(ctx context.Context, user ids.User) (principal.Principal, error) {
+	a, err := s.deps.Accounts.Account(ctx, user)
+	if errors.Is(err, ErrNoAccount) || err == nil && a.State != Active {
+		err = errs.ErrUnauthenticated
+	}
+	if err != nil {
+		return principal.Principal{}, fmt.Errorf("account %s: %w", user, err)
+	}
+	return principal.Principal{User: user, Role: a.Role}, nil
 }

@@ -30,6 +30,7 @@ type NewAccount struct {
 	Email        string
 	EmailKey     string // unique
 	Username     string // unique
+	NameKey      []byte // by what it is taken, when somebody had it who is gone
 	DisplayName  string // for the event only
 	PasswordHash string
 	FirstAdmin   FirstAdmin
@@ -121,7 +122,7 @@ type Sessions interface {
 	ChangeSession(ctx context.Context, id ids.Session, now time.Time, change func(s *Session, a Account) error) error
 	// EndSessions ends sessions of user, with an event SessionEnded each in
 	// the same commit, and returns those that it ended: none is no error. When
-	// all end with the reason StateLocked, so do the personal tokens that speak
+	// all end with the reason StateLocked or AccountDeleted, so do the personal tokens that speak
 	// for the user or that he made, which are returned by their Handles. The
 	// acts are recorded in the same commit when anything ended.
 	EndSessions(ctx context.Context, user ids.User, w Which, acts ...Act) ([]ids.Session, error)

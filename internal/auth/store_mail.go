@@ -105,9 +105,11 @@ type Links interface {
 	// ErrEmailTaken when another has the address: then nothing is changed.
 	SpendChange(ctx context.Context, hash []byte, c EmailChange, a Act) error
 	// BeginEmailChange spends the proof as CreateSessionBy does and promises
-	// mail, in one commit. ErrBadTotp, ErrTotpRequired: then nothing is changed.
+	// mail, in one commit. ErrBadTotp, ErrTotpRequired, ErrNoAccount when it is
+	// not Active: then nothing is changed.
 	BeginEmailChange(ctx context.Context, user ids.User, by Proof, jobs ...MailJob) error
 	// Rename gives the account another username, with the event
-	// UsernameChanged, and promises the mail. ErrUsernameTaken, ErrNoAccount.
+	// UsernameChanged, and promises the mail. ErrUsernameTaken; ErrNoAccount when
+	// it is not there or not Active.
 	Rename(ctx context.Context, username string, m MailJob, a Act) (Account, error)
 }

@@ -88,6 +88,7 @@ type NewBot struct {
 	ID          ids.User
 	Owner       ids.User
 	Username    string // unique
+	NameKey     []byte // as of NewAccount
 	DisplayName string // for the event only
 	CreatedAt   time.Time
 }

@@ -303,7 +303,7 @@ func (s *Service) CreateBot(ctx context.Context, p principal.Principal, username
 			return Account{}, err
 		}
 	}
-	b := NewBot{ID: ids.New[ids.User](), Owner: p.User, Username: username, DisplayName: display, CreatedAt: s.now()}
+	b := NewBot{ID: ids.New[ids.User](), Owner: p.User, Username: username, NameKey: s.nameKey(username), DisplayName: display, CreatedAt: s.now()}
 	a, err := s.deps.Tokens.CreateBot(ctx, b, s.act(ctx, ActBotCreated, p.User, b.ID))
 	if err != nil {
 		return Account{}, fmt.Errorf("create a bot: %w", err)

@@ -38,6 +38,7 @@ var (
 	ErrNotServerAdmin  = errs.New(errs.Forbidden, "chat.not_server_admin", "Only the server's administrators may.")
 	ErrForbidden       = errs.New(errs.Forbidden, "chat.forbidden", "Your role does not allow this.")
 	ErrDirect          = errs.New(errs.Precondition, "chat.direct", "A direct conversation is always of its two people.", errs.Reason("DIRECT_CONVERSATION"))
+	ErrAlone           = errs.New(errs.Precondition, "chat.alone", "The other one's account has been deleted.", errs.Reason("ACCOUNT_DELETED"))
 	ErrDeleted         = errs.New(errs.Precondition, "chat.deleted", "The message has been deleted.", errs.Reason("MESSAGE_DELETED"))
 	ErrSystemMessage   = errs.New(errs.Precondition, "chat.system_message", "The server's own notes cannot be changed.", errs.Reason("SYSTEM_MESSAGE"))
 	ErrKeyReused       = errs.New(errs.Conflict, "chat.key_reused", "This clientId was used for another message.", errs.Reason("IDEMPOTENCY_KEY_REUSED"), errs.Field("input.clientId"))

@@ -131,26 +131,31 @@ func (s *Service) Leave(ctx context.Context, viewer ids.User, id ids.Conversatio
 		case !may(v.Kind, v.Viewer.Role, mayLeave):
 			return ErrForbidden
 		}
-		now := s.cfg.Now()
-		edit := MemberEdit{Conversation: id, Version: v.MemberVersion, At: now, Note: s.note(id, viewer, Left, []ids.User{viewer}, now)}
-		if v.Viewer.Role == Owner {
-			heir, err := s.Store.Heir(ctx, id, viewer)
-			if err != nil {
-				return err
-			}
-			if !heir.IsZero() {
-				edit.Changes = append(edit.Changes, Membership{User: heir, Change: RoleSet, Role: Owner, Actor: viewer})
-			}
-		}
-		edit.Changes = append(edit.Changes, Membership{User: viewer, Change: Left, Role: v.Viewer.Role, Actor: viewer})
-		_, err := s.Store.ChangeMembers(ctx, edit)
-		return err
+		return s.leave(ctx, v)
 	})
 	if err != nil {
 		return fmt.Errorf("leave %s: %w", id, err)
 	}
 	s.forget(id, viewer)
 	return nil
+}
+
+// leave ends the membership of who sees v, decided on it.
+func (s *Service) leave(ctx context.Context, v View) error {
+	viewer, now := v.Viewer.User, s.cfg.Now()
+	edit := MemberEdit{Conversation: v.ID, Version: v.MemberVersion, At: now, Note: s.note(v.ID, viewer, Left, []ids.User{viewer}, now)}
+	if v.Viewer.Role == Owner {
+		heir, err := s.Store.Heir(ctx, v.ID, viewer)
+		if err != nil {
+			return err
+		}
+		if !heir.IsZero() {
+			edit.Changes = append(edit.Changes, Membership{User: heir, Change: RoleSet, Role: Owner, Actor: viewer})
+		}
+	}
+	edit.Changes = append(edit.Changes, Membership{User: viewer, Change: Left, Role: v.Viewer.Role, Actor: viewer})
+	_, err := s.Store.ChangeMembers(ctx, edit)
+	return err
 }
 
 // note is the system message of a membership change. Its text is for clients

@@ -148,7 +148,7 @@ func RightsOver(v View, m Member) MemberRights {
 func ConversationRights(who principal.Principal, v View) Rights {
 	can := func(r right) bool { return may(v.Kind, v.Viewer.Role, r) }
 	return Rights{
-		Send: can(maySend), AddMembers: can(mayAdd) && who.May(principal.BringPeople), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite) && who.May(principal.BringPeople),
+		Send: can(maySend) && !v.Alone(), AddMembers: can(mayAdd) && who.May(principal.BringPeople), Leave: can(mayLeave), Update: can(mayUpdate), Invite: can(mayInvite) && who.May(principal.BringPeople),
 		MentionAll: can(mayMentionAll),
 	}
 }

@@ -65,6 +65,9 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Message, error) {
 		if !may(st.kind, st.role, maySend) {
 			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrForbidden)
 		}
+		if st.alone {
+			return Message{}, fmt.Errorf("send to %s: %w", in.Conversation, ErrAlone)
+		}
 		if !latest.IsZero() && time.Now().After(latest) {
 			return Message{}, fmt.Errorf("send to %s: reading took its time: %w", in.Conversation, errs.ErrUnavailable)
 		}
@@ -161,7 +164,7 @@ func (s *Service) standingOf(ctx context.Context, id ids.Conversation, user ids.
 	if err != nil {
 		return standing{}, err
 	}
-	st := standing{kind: v.Kind, role: v.Viewer.Role, version: v.MemberVersion}
+	st := standing{kind: v.Kind, role: v.Viewer.Role, version: v.MemberVersion, alone: v.Alone()}
 	s.standing.Add(key, st)
 	return st, nil
 }

@@ -97,6 +97,7 @@ type standing struct {
 	kind    Kind
 	role    Role
 	version int64
+	alone   bool // View.Alone
 }
 
 // New makes a Service and names it as the listener of the store's commits. It

@@ -29,6 +29,7 @@ type Store interface {
 	Marks
 	Journal
 	Searching
+	Traces
 }
 
 // Conversations stores conversations and who is in them.

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -109,7 +110,11 @@ func (s *Service) accountRegistered(ctx context.Context, _ bus.Envelope, e authv
 }
 
 // usernameChanged repairs a profile that was not renamed, for the same reason;
-// one that has another name since is left alone.
+// one that has another name since is left alone, and one that is gone is no
+// error.
 func (s *Service) usernameChanged(ctx context.Context, _ bus.Envelope, e authv1.UsernameChanged) error {
-	return s.rename(ctx, e.UserID, func(now string) bool { return now == e.Was }, e.Username)
+	if err := s.Rename(ctx, e.UserID, e.Was, e.Username); !errors.Is(err, ErrNoUser) {
+		return err
+	}
+	return nil
 }

@@ -35,6 +35,10 @@ type Profile struct {
 	UpdatedAt   time.Time
 	Bot         bool           // a program, for ever
 	Avatar      ids.Attachment // the file of the picture; zero: none
+
+	// DeletedAt is when the account was deleted: of the profile nothing else is
+	// left than what Gone says. Zero: it was not.
+	DeletedAt time.Time
 }
 
 // Status is what somebody is about at the moment.

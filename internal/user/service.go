@@ -93,6 +93,7 @@ func New(deps Deps, cfg Config) *Service {
 	s.handle = bus.Each(
 		bus.On(authv1.AccountRegisteredName, s.accountRegistered),
 		bus.On(authv1.UsernameChangedName, s.usernameChanged),
+		bus.On(authv1.AccountDeletedName, s.accountDeleted),
 	)
 	return s
 }
@@ -162,15 +163,18 @@ func (s *Service) Users(ctx context.Context, of []ids.User) (map[ids.User]Profil
 	return found, nil
 }
 
-// Known returns those of the users that exist, each once, in any order.
+// Known returns those of the users that exist and are not deleted, each once, in
+// any order.
 func (s *Service) Known(ctx context.Context, of []ids.User) ([]ids.User, error) {
 	found, err := s.Users(ctx, of)
 	if err != nil {
 		return nil, err
 	}
 	known := make([]ids.User, 0, len(found))
-	for id := range found {
-		known = append(known, id)
+	for id, p := range found {
+		if p.DeletedAt.IsZero() {
+			known = append(known, id)
+		}
 	}
 	return known, nil
 }

@@ -70,7 +70,7 @@ func TestTheEventOfAnAccountRepairsItsProfileAndNoMore(t *testing.T) {
 	if err != nil || p.Username != "ada" || p.DisplayName != "Ada" || p.Bio != bio || !p.Bot || !p.CreatedAt.Equal(usertest.Born) {
 		t.Errorf("profile %+v, %v", p, err)
 	}
-	renamed := func(was, is string) {
+	renamed := func(was, is string, id ids.User) {
 		t.Helper()
 		payload, err := json.Marshal(authv1.UsernameChanged{UserID: id, Username: is, Was: was, At: usertest.Born})
 		if err != nil {
@@ -81,11 +81,12 @@ func TestTheEventOfAnAccountRepairsItsProfileAndNoMore(t *testing.T) {
 		}
 	}
 	for _, step := range []struct{ was, is, want string }{{"ada", "eva", "eva"}, {"ada", "eva", "eva"}, {"someone", "x", "eva"}} {
-		renamed(step.was, step.is)
+		renamed(step.was, step.is, id)
 		if p, err := s.User(t.Context(), id); err != nil || p.Username != step.want {
 			t.Errorf("%+v: %+v, %v", step, p, err)
 		}
 	}
+	renamed("ada", "eva", ids.New[ids.User]()) // of nobody, any more
 	if err := s.Handle(t.Context(), bus.Envelope{Name: "auth.something_else.v1"}); err != nil {
 		t.Errorf("an event of another name: %v", err)
 	}

@@ -17,6 +17,7 @@ type Store interface {
 	Presences
 	Preferences
 	Relations
+	Erasing
 	Log
 
 	// Create stores a profile; when one with its id is there already, that is
@@ -36,6 +37,19 @@ type Store interface {
 	// effect. ErrNoUser, and ErrUsernameTaken when it has another username that
 	// is somebody else's.
 	Update(ctx context.Context, id ids.User, change func(*Profile) error) (Profile, error)
+}
+
+// Erasing stores that there was somebody.
+type Erasing interface {
+	// Erase makes a profile the one that Gone makes of it, and makes that where
+	// there is none, in one commit with the events of Updated, Chosen,
+	// SettingsChanged, and of Related for others. What he is to others and they
+	// to him is gone, and his presence; of his settings it is left that he does
+	// not share read receipts; no term finds him, and what the log said of his
+	// profile is what Gone says. From then on he is ErrNoUser to every method
+	// that changes something, to ByUsername and to Named. Of one who is gone
+	// already nothing changes, and false is returned.
+	Erase(ctx context.Context, id ids.User, at time.Time) (Profile, bool, error)
 }
 
 // Preferences stores how users want to have things.

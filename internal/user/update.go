@@ -58,19 +58,16 @@ func (s *Service) change(ctx context.Context, id ids.User, change func(*Profile)
 // errAsItWas is what a change ends with that has nothing to change.
 var errAsItWas = errors.New("nothing to change")
 
-// Rename gives a profile another username; when it has that one already
-// nothing happens. ErrNoUser, ErrUsernameTaken.
-func (s *Service) Rename(ctx context.Context, id ids.User, username string) error {
-	return s.rename(ctx, id, func(now string) bool { return now != username }, username)
-}
-
-func (s *Service) rename(ctx context.Context, id ids.User, due func(now string) bool, username string) error {
+// Rename gives a profile another username, if it has the one that it was; else
+// nothing happens: it was renamed since, or its owner is gone. ErrNoUser,
+// ErrUsernameTaken.
+func (s *Service) Rename(ctx context.Context, id ids.User, was, is string) error {
 	now := s.Now()
 	_, err := s.change(ctx, id, func(p *Profile) error {
-		if !due(p.Username) {
+		if p.Username != was || was == is {
 			return errAsItWas
 		}
-		p.Username = username
+		p.Username = is
 		Patch{}.apply(p, now)
 		return nil
 	})

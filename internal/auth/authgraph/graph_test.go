@@ -72,8 +72,8 @@ func setup(t *testing.T) (*authtest.House, *gqlx.Engine) {
 	e, err := gqlx.New(gqlx.Config{
 		SDL: []gqlx.Source{{Name: "rest", SDL: rest}, {Name: "authgraph", SDL: authgraph.SDL()}, {Name: "usergraph", SDL: usergraph.SDL()}},
 		Root: &root{
-			query:    &query{Query: authgraph.NewQuery(h.Service, people{}, page.NewSealer([]byte("0123456789abcdef")))},
-			mutation: &mutation{Mutation: authgraph.NewMutation(h.Service, people{})}, subscription: subscription,
+			query:    &query{Query: authgraph.NewQuery(h.Service, people{}, page.NewSealer([]byte("0123456789abcdef")), nil)},
+			mutation: &mutation{Mutation: authgraph.NewMutation(h.Service, people{}, nil)}, subscription: subscription,
 		},
 		Log: zerolog.Nop(), Subscriptions: subscription.Fields(),
 	})

@@ -14,11 +14,13 @@ import (
 type Mutation struct {
 	service *auth.Service
 	users   Users
+	exports Exports
 }
 
-// NewMutation returns the resolvers over a service; users loads who signed in.
-func NewMutation(service *auth.Service, users Users) *Mutation {
-	return &Mutation{service: service, users: users}
+// NewMutation returns the resolvers over a service; users loads who signed in,
+// and exports makes links.
+func NewMutation(service *auth.Service, users Users, exports Exports) *Mutation {
+	return &Mutation{service: service, users: users, exports: exports}
 }
 
 type registerArgs struct {
@@ -131,6 +133,22 @@ func (m *Mutation) ChangePassword(ctx context.Context, args changePasswordArgs) 
 	return done(m.service.ChangePassword(ctx, viewer, auth.ChangePasswordInput{
 		Current: args.Input.CurrentPassword, Next: args.Input.NewPassword,
 	}))
+}
+
+type deleteAccountArgs struct {
+	Input struct {
+		Password string
+		Totp     *string
+	}
+}
+
+// DeleteAccount resolves Mutation.deleteAccount.
+func (m *Mutation) DeleteAccount(ctx context.Context, args deleteAccountArgs) (*Done, error) {
+	viewer, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return done(m.service.DeleteAccount(ctx, viewer, args.Input.Password, orEmpty(args.Input.Totp)))
 }
 
 type renewConnectionArgs struct{ Input struct{ AccessToken string } }

@@ -19,6 +19,8 @@ var (
 	tokensSDL string
 	//go:embed admin.graphql
 	adminSDL string
+	//go:embed exports.graphql
+	exportsSDL string
 	//go:embed identities.graphql
 	identitiesSDL string
 	//go:embed email.graphql
@@ -27,7 +29,7 @@ var (
 
 // SDL returns this part of the schema.
 func SDL() string {
-	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + emailSDL
+	return sdl + "\n" + tokensSDL + "\n" + adminSDL + "\n" + identitiesSDL + "\n" + emailSDL + "\n" + exportsSDL
 }
 
 // Users loads the nodes of people.
@@ -43,12 +45,13 @@ type Query struct {
 	service *auth.Service
 	users   Users
 	sealer  *page.Sealer
+	exports Exports
 }
 
 // NewQuery returns the resolvers over a service; sealer makes the cursors of
-// lists.
-func NewQuery(service *auth.Service, users Users, sealer *page.Sealer) *Query {
-	return &Query{service, users, sealer}
+// lists, and exports links.
+func NewQuery(service *auth.Service, users Users, sealer *page.Sealer, exports Exports) *Query {
+	return &Query{service, users, sealer, exports}
 }
 
 // Sessions resolves Query.sessions.

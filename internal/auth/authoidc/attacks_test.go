@@ -4,17 +4,24 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/rs/zerolog"
 
 	"chatd/internal/auth"
 	"chatd/internal/auth/authoidc"
+	"chatd/internal/auth/authtest"
+	"chatd/internal/platform/keys"
 	"chatd/internal/platform/oidctest"
 )
 
@@ -151,6 +158,52 @@ func TestAStateGivesOneCode(t *testing.T) {
 	}
 	if codes != 1 {
 		t.Errorf("%d codes of one state", codes)
+	}
+}
+
+// A sign-in that begins at one node ends at another, and at one of them.
+func TestAnyNodeEndsWhatAnotherBegan(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	op.Add(ada)
+	r := setup(t, providers)
+	second := authtest.New(t, r.Store)
+	list, err := authoidc.Parse(string(must(json.Marshal(unmasked(providers(r.url))))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keys.Open("", authtest.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := httptest.NewServer(authoidc.New(authoidc.Deps{SignIns: second.Service, Ring: ring, Log: zerolog.New(r)},
+		authoidc.Config{PublicURL: r.url, Providers: list, Now: r.Clock.Now}))
+	t.Cleanup(node.Close)
+	b := oidctest.NewBrowser()
+	answer := r.proved(t, b, "ada", nil)
+	kept := b.Jar.Cookies(answer) // a jar knows no ports
+	code, why := r.end(t, b, strings.Replace(answer.String(), r.url, node.URL, 1))
+	if code == "" {
+		t.Fatal(why, r.logged())
+	}
+	b.Jar.SetCookies(answer, kept)
+	if code, _ := r.end(t, b, answer.String()); code != "" {
+		t.Error("the answer counted at both nodes")
+	}
+	var in atomic.Int32
+	var tries sync.WaitGroup
+	for _, s := range []*auth.Service{r.Service, second.Service} {
+		for range 5 {
+			tries.Go(func() {
+				if _, err := s.ExchangeSignInCode(t.Context(), auth.ExchangeInput{Code: code, Verifier: verifier}); err == nil {
+					in.Add(1)
+				}
+			})
+		}
+	}
+	tries.Wait()
+	if in.Load() != 1 {
+		t.Errorf("%d sign-ins by one code", in.Load())
 	}
 }
 

@@ -126,6 +126,13 @@ func free(ctx context.Context, tx *sqldb.Tx, n auth.NewAccount) error {
 		var name string
 		return name, r.Scan(&name)
 	})
+	if err != nil {
+		return err
+	}
+	gone, err := exists(ctx, tx, `SELECT 1 FROM auth_deletions WHERE name_hash = $1`, n.NameKey)
+	if gone {
+		err = auth.ErrUsernameTaken
+	}
 	if err != nil || len(names) == 0 {
 		return err
 	}

@@ -30,7 +30,7 @@ func (s *Store) BeginTotp(ctx context.Context, t auth.Totp) error {
 }
 
 func accountThere(ctx context.Context, tx *sqldb.Tx, id ids.User) error {
-	there, err := exists(ctx, tx, `SELECT 1 FROM auth_accounts WHERE id = $1`, id)
+	there, err := exists(ctx, tx, `SELECT 1 FROM auth_accounts WHERE id = $1 AND state <> $2`, id, auth.Deleted)
 	if err == nil && !there {
 		err = auth.ErrNoAccount
 	}

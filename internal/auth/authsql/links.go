@@ -155,6 +155,9 @@ func (s *Store) BeginEmailChange(ctx context.Context, user ids.User, by auth.Pro
 		if _, err := openJournal(ctx, tx); err != nil { // for its lock
 			return err
 		}
+		if err := inUse(ctx, tx, user); err != nil {
+			return err
+		}
 		if err := proven(ctx, tx, user, by); err != nil {
 			return err
 		}
@@ -172,6 +175,9 @@ func (s *Store) Rename(ctx context.Context, username string, m auth.MailJob, act
 	err := s.lane.Write(ctx, func(tx *sqldb.Tx) error {
 		j, err := openJournal(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := inUse(ctx, tx, act.Target); err != nil {
 			return err
 		}
 		if a, err = accountIn(ctx, tx, act.Target); err != nil || a.Username == username {

@@ -137,7 +137,7 @@ func end(ctx context.Context, tx *sqldb.Tx, j *journal, user ids.User, w auth.Wh
 			return nil, err
 		}
 	}
-	if w.Reason != auth.StateLocked || !w.Session.IsZero() {
+	if w.Reason != auth.StateLocked && w.Reason != auth.AccountDeleted || !w.Session.IsZero() {
 		return gone, nil
 	}
 	// Who may not come in any more does not by his programs either.

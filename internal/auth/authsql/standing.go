@@ -41,6 +41,9 @@ func accountIn(ctx context.Context, tx *sqldb.Tx, id ids.User) (auth.Account, er
 	var at int64
 	err := tx.QueryRow(ctx, `SELECT `+accountColumns+` FROM auth_accounts a WHERE a.id = $1`, id).Scan(accountFields(&a, &at)...)
 	a.CreatedAt = timeOf(at)
+	if err == nil && a.State == auth.Deleted {
+		err = auth.ErrNoAccount
+	}
 	return a, missing("find it", err, auth.ErrNoAccount)
 }
 
@@ -181,7 +184,7 @@ func (s *Store) SetPassword(ctx context.Context, hash string, act auth.Act) ([]i
 // AccountPage returns accounts by rising username.
 func (s *Store) AccountPage(ctx context.Context, after string, limit int) ([]auth.Account, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+accountColumns+` FROM auth_accounts a
-		WHERE a.username > $1 ORDER BY a.username LIMIT $2`, after, limit)
+		WHERE a.username > $1 AND a.state <> $3 ORDER BY a.username LIMIT $2`, after, limit, auth.Deleted)
 	list, err := sqldb.Collect(rows, err, func(r sqldb.Row) (auth.Account, error) {
 		var a auth.Account
 		var at int64

@@ -27,6 +27,8 @@ var (
 	_ auth.Changes   = (*Store)(nil)
 	_ auth.Factors   = (*Store)(nil)
 	_ auth.Tokens    = (*Store)(nil)
+	_ auth.Deletions = (*Store)(nil)
+	_ auth.Exports   = (*Store)(nil)
 
 	_ auth.Identities = (*Store)(nil)
 	_ auth.Outbox     = (*Store)(nil)

@@ -179,7 +179,7 @@ func (s *Store) CreateBot(ctx context.Context, b auth.NewBot, acts ...auth.Act) 
 			return err
 		}
 		key := "bot " + b.ID.String()
-		if err := free(ctx, tx, auth.NewAccount{Username: b.Username, EmailKey: key}); err != nil {
+		if err := free(ctx, tx, auth.NewAccount{Username: b.Username, EmailKey: key, NameKey: b.NameKey}); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO auth_accounts

@@ -22,7 +22,7 @@ import (
 
 // Store is one value that is all of auth's storage.
 type Store interface {
-	auth.Accounts
+	accounts
 	auth.Standings
 	auth.Sessions
 	auth.Invites
@@ -34,6 +34,13 @@ type Store interface {
 	auth.Outbox
 	auth.Links
 	auth.Identities
+}
+
+// accounts are kept from the first day to the last.
+type accounts interface {
+	auth.Accounts
+	auth.Deletions
+	auth.Exports
 }
 
 // Password is a good one.
@@ -79,16 +86,25 @@ func (p *Profiles) Create(_ context.Context, n auth.NewProfile) error {
 	return nil
 }
 
+// Erase forgets a profile.
+func (p *Profiles) Erase(_ context.Context, user ids.User) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.made, user)
+	return p.Err
+}
+
 // Rename remembers another username.
-func (p *Profiles) Rename(_ context.Context, id ids.User, username string) error {
+func (p *Profiles) Rename(_ context.Context, id ids.User, was, is string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Err != nil {
 		return p.Err
 	}
-	n := p.made[id]
-	n.Username = username
-	p.made[id] = n
+	if n := p.made[id]; n.Username == was {
+		n.Username = is
+		p.made[id] = n
+	}
 	return nil
 }
 
@@ -128,7 +144,7 @@ func New(t testing.TB, store Store, setup ...Setup) *House {
 	h := &House{Store: store, Clock: &Clock{began: time.Now()}, Profiles: &Profiles{}, Mail: &Postman{}}
 	deps := auth.Deps{
 		Accounts: store, Standings: store, Sessions: store, Invites: store, Audit: store, Keys: store, Changes: store, Factors: store, Tokens: store, Identities: store,
-		Outbox: store, Links: store, Mail: h.Mail,
+		Outbox: store, Links: store, Mail: h.Mail, Deletions: store, Exports: store,
 		Profiles: h.Profiles, Ring: ring, Limiter: limit.Off{}, Log: zerolog.Nop(),
 	}
 	cfg := auth.Config{Hash: CheapHash, HashQueue: 1000, Now: h.Clock.Now}

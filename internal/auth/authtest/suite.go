@@ -50,13 +50,19 @@ func RunStore(t *testing.T, each func(t *testing.T, run func(t *testing.T, s Sto
 		"the last use of a token is kept":                      tokensUsed,
 		"a bot has an owner and no password":                   botsHaveOwners,
 
-		"a sign-in code is good once, and its state too": codesAreSpentOnce,
-		"identities come back and are one account's":     identitiesComeBack,
-		"linking proves the account's own address":       linkingProvesAnAddress,
-		"a reset unlinks who came before the proof":      resetsUnlinkTheUnproved,
-		"of many with one identity one gets it":          oneHasAnIdentity,
-		"an identity signs in by a code and a proof":     sessionsOfIdentities,
-		"the last way in stays":                          lastWayInStays,
+		"a deleted account leaves its id and nothing else":  deletionsBlank,
+		"a deletion asks for what the owner alone has":      deletionsAsk,
+		"bots of a deleted administrator get another owner": botsAreGiven,
+		"what is to be erased is told until it is":          erasuresAreTold,
+		"a user has one export made at a time":              exportsOneByOne,
+		"exports end: by time, by number, with the account": exportsEnd,
+		"a sign-in code is good once, and its state too":    codesAreSpentOnce,
+		"identities come back and are one account's":        identitiesComeBack,
+		"linking proves the account's own address":          linkingProvesAnAddress,
+		"a reset unlinks who came before the proof":         resetsUnlinkTheUnproved,
+		"of many with one identity one gets it":             oneHasAnIdentity,
+		"an identity signs in by a code and a proof":        sessionsOfIdentities,
+		"the last way in stays":                             lastWayInStays,
 	}
 	maps.Copy(tests, mailSuite())
 	for name, test := range tests {

@@ -241,6 +241,13 @@ func linksOfSuspended(t *testing.T, s Store) {
 			t.Error(err)
 		}
 	}
+	moved := byMail(auth.ActUsernameMoved, began)
+	moved.Target = a.ID
+	_, err4 := s.Rename(t.Context(), "another", auth.MailJob{}, moved)
+	err5 := s.BeginEmailChange(t.Context(), a.ID, auth.Proof{}, job(auth.MailChange, a.ID, began))
+	if !errors.Is(err4, auth.ErrNoAccount) || !errors.Is(err5, auth.ErrNoAccount) {
+		t.Error(err4, err5)
+	}
 	if c, err := s.CredentialByUsername(t.Context(), a.Username); err != nil || c.PasswordHash != "hash" || c.EmailVerified || c.Email != a.Email {
 		t.Errorf("%+v %v", c, err)
 	}

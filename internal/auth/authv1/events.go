@@ -19,6 +19,7 @@ const (
 	RoleChangedName       = "auth.role_changed.v1"
 	AccountSuspendedName  = "auth.account_suspended.v1"
 	AccountReinstatedName = "auth.account_reinstated.v1"
+	AccountDeletedName    = "auth.account_deleted.v1"
 
 	SecondFactorChangedName = "auth.second_factor_changed.v1"
 
@@ -40,8 +41,8 @@ type SessionEnded struct {
 	SessionID ids.Session `json:"sessionId"`
 	UserID    ids.User    `json:"userId"`
 	// Reason is LOGGED_OUT, REVOKED, TOKEN_REUSED, CROWDED_OUT,
-	// PASSWORD_CHANGED, PASSWORD_RESET, SECOND_FACTOR_CHANGED or SUSPENDED;
-	// there may be more.
+	// PASSWORD_CHANGED, PASSWORD_RESET, SECOND_FACTOR_CHANGED, SUSPENDED or
+	// ACCOUNT_DELETED; there may be more.
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
@@ -51,7 +52,7 @@ type SessionEnded struct {
 type TokenEnded struct {
 	TokenID ids.PersonalToken `json:"tokenId"`
 	UserID  ids.User          `json:"userId"`
-	// Reason is REVOKED or SUSPENDED; there may be more.
+	// Reason is REVOKED, SUSPENDED or ACCOUNT_DELETED; there may be more.
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
@@ -86,6 +87,16 @@ type AccountSuspended struct {
 type AccountReinstated struct {
 	UserID  ids.User  `json:"userId"`
 	ActorID ids.User  `json:"actorId,omitzero"`
+	At      time.Time `json:"at"`
+}
+
+// AccountDeleted says that there is nothing of an account any more but its id,
+// for ever: whoever keeps something of its owner forgets it. Its sessions have
+// ended with it, each with an event of its own. An AccountRegistered that comes
+// later, again, has no names.
+type AccountDeleted struct {
+	UserID  ids.User  `json:"userId"`
+	ActorID ids.User  `json:"actorId,omitzero"` // none: the command line
 	At      time.Time `json:"at"`
 }
 

@@ -31,6 +31,7 @@ func TestEventsKeepTheirJSON(t *testing.T) {
 		authv1.RoleChangedName:       authv1.RoleChanged{UserID: user, Role: principal.Guest, Was: principal.Member, ActorID: actor, At: at},
 		authv1.AccountSuspendedName:  authv1.AccountSuspended{UserID: user, ActorID: actor, At: at},
 		authv1.AccountReinstatedName: authv1.AccountReinstated{UserID: user, At: at}, // by the command line
+		authv1.AccountDeletedName:    authv1.AccountDeleted{UserID: user, ActorID: user, At: at},
 		authv1.SessionEndedName:      authv1.SessionEnded{SessionID: session, UserID: user, Reason: "REVOKED", At: at},
 		authv1.TokenEndedName:        authv1.TokenEnded{TokenID: token, UserID: user, Reason: "REVOKED", At: at},
 

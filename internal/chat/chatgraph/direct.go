@@ -100,7 +100,8 @@ var userLeaves = leaves{ //nolint:gochecknoglobals // A table.
 	"displayName": func(dst []byte, o any) []byte {
 		return gqlx.AppendString(dst, as[*usergraph.User](o).DisplayName())
 	},
-	"bot": func(dst []byte, o any) []byte { return strconv.AppendBool(dst, as[*usergraph.User](o).Bot()) },
+	"deleted": func(dst []byte, o any) []byte { return strconv.AppendBool(dst, as[*usergraph.User](o).Deleted()) },
+	"bot":     func(dst []byte, o any) []byte { return strconv.AppendBool(dst, as[*usergraph.User](o).Bot()) },
 }
 
 func appendInt(dst []byte, n int32) []byte { return strconv.AppendInt(dst, int64(n), 10) }

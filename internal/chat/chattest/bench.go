@@ -23,10 +23,7 @@ type Hall struct {
 func BenchStore(b *testing.B, store chat.Store, of Hall) {
 	b.Helper()
 	h := newHall(b, store, of)
-	for _, op := range []struct {
-		name string
-		run  func(b *testing.B)
-	}{
+	for _, op := range append([]benchOp{
 		{"Create", h.create},
 		{"View", h.view},
 		{"Views50", h.views},
@@ -51,7 +48,7 @@ func BenchStore(b *testing.B, store chat.Store, of Hall) {
 		{"Missed10", h.missed},
 		{"Load10", h.load},
 		{"Read100", h.read},
-	} {
+	}, h.around()...) {
 		b.Run(op.name, func(b *testing.B) {
 			op.run(b)
 			if of.Sent != nil {

@@ -72,7 +72,7 @@ func (s suite) tests() map[string]func(*testing.T) {
 		s.conversationTests(), s.memberTests(), s.companionTests(), s.receiptTests(), s.messageTests(), s.keyTests(), s.pageTests(),
 		s.aboutTests(), s.channelTests(), s.inviteTests(), s.revisionTests(), s.searchTests(), s.journalTests(), s.raceTests(),
 		s.foldTests(), s.positionTests(), s.settingsTests(), s.reportTests(), s.fileTests(), s.avatarTests(), s.markTests(), s.markRaceTests(),
-		s.pinTests(), s.threadTests(), s.markedThreadTests(),
+		s.pinTests(), s.threadTests(), s.markedThreadTests(), s.traceTests(),
 	} {
 		maps.Copy(all, tests)
 	}

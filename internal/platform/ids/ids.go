@@ -21,6 +21,7 @@ type (
 	personalTag     struct{}
 	inviteTag       struct{}
 	auditTag        struct{}
+	exportTag       struct{}
 	mailTag         struct{}
 	identityTag     struct{}
 )
@@ -36,6 +37,7 @@ func (attachmentTag) prefix() string   { return "att_" }
 func (personalTag) prefix() string     { return "pat_" }
 func (inviteTag) prefix() string       { return "inv_" }
 func (auditTag) prefix() string        { return "aud_" }
+func (exportTag) prefix() string       { return "exp_" }
 func (mailTag) prefix() string         { return "eml_" }
 func (identityTag) prefix() string     { return "idn_" }
 
@@ -63,6 +65,8 @@ type (
 	Invite = ID[inviteTag]
 	// Audit names an entry of the audit log.
 	Audit = ID[auditTag]
+	// Export names a copy of what there is of a user.
+	Export = ID[exportTag]
 	// Mail names a mail that was promised.
 	Mail = ID[mailTag]
 	// Identity names what an account is known by at another provider.

@@ -128,5 +128,8 @@ func ParseAttachment(s string) (Attachment, bool) { return parse[attachmentTag](
 // text; false for anything else.
 func ParsePersonalToken(s string) (PersonalToken, bool) { return parse[personalTag](s) }
 
+// ParseExport reads an export's opaque form; false for anything else.
+func ParseExport(s string) (Export, bool) { return parse[exportTag](s) }
+
 // ParseIdentity reads the opaque form of an identity; false for anything else.
 func ParseIdentity(s string) (Identity, bool) { return parse[identityTag](s) }

@@ -56,6 +56,9 @@ func (u *User) Locale() *string { return orNull(u.profile.Locale) }
 // CreatedAt resolves User.createdAt.
 func (u *User) CreatedAt() gqlx.Time { return gqlx.TimeOf(u.profile.CreatedAt) }
 
+// Deleted resolves User.deleted.
+func (u *User) Deleted() bool { return !u.profile.DeletedAt.IsZero() }
+
 // Bot resolves User.bot.
 func (u *User) Bot() bool { return u.profile.Bot }
 

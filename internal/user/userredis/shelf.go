@@ -66,6 +66,7 @@ type kept struct {
 	CreatedAt   time.Time      `json:"c"`
 	Bot         bool           `json:"bt,omitempty"`
 	Avatar      ids.Attachment `json:"a,omitzero"`
+	DeletedAt   time.Time      `json:"dl,omitzero"`
 }
 
 func (s *Shelf) key(id ids.User) string { return s.db.Name("profile/3/" + id.String()) }
@@ -111,7 +112,7 @@ func read(text []byte) (k user.Kept, ok bool) {
 		Username: v.Username, DisplayName: v.DisplayName, Bio: v.Bio,
 		Status:   user.Status{Text: v.StatusText, Emoji: v.StatusEmoji, ExpiresAt: v.StatusEnds},
 		TimeZone: v.TimeZone, Locale: v.Locale, CreatedAt: v.CreatedAt, UpdatedAt: time.UnixMicro(updated).UTC(),
-		Bot: v.Bot, Avatar: v.Avatar,
+		Bot: v.Bot, Avatar: v.Avatar, DeletedAt: v.DeletedAt,
 	}
 	return k, true
 }
@@ -127,7 +128,7 @@ func (s *Shelf) Put(ctx context.Context, profiles []user.Kept) {
 		text, err := json.Marshal(kept{
 			Username: k.Username, DisplayName: k.DisplayName, Bio: k.Bio,
 			StatusText: k.Status.Text, StatusEmoji: k.Status.Emoji, StatusEnds: k.Status.ExpiresAt,
-			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot, Avatar: k.Avatar,
+			TimeZone: k.TimeZone, Locale: k.Locale, CreatedAt: k.CreatedAt, Bot: k.Bot, Avatar: k.Avatar, DeletedAt: k.DeletedAt,
 		})
 		if err != nil {
 			panic(err) // texts and times

@@ -78,15 +78,35 @@ func (s *Store) rename(ctx context.Context, tx *sqldb.Tx, before, p user.Profile
 		return nil
 	}
 	words := user.Words(was)
-	for _, w := range words {
-		if _, err := tx.Exec(ctx, `DELETE FROM derived_user_entries WHERE word = $1 AND username = $2`, w, before.Username); err != nil {
-			return fmt.Errorf("delete an entry: %w", err)
-		}
+	if err := removeEntries(ctx, tx, before.Username, words); err != nil {
+		return err
 	}
 	if err := s.addNames(ctx, tx, p.Username, is); err != nil {
 		return err
 	}
-	stays := user.Words(is)
+	return s.removeWords(ctx, tx, words, user.Words(is))
+}
+
+// unname has somebody be found by no name any more.
+func (s *Store) unname(ctx context.Context, tx *sqldb.Tx, p user.Profile) error {
+	words := user.Words(user.FoldNames(p.Username, p.DisplayName))
+	if err := removeEntries(ctx, tx, p.Username, words); err != nil {
+		return err
+	}
+	return s.removeWords(ctx, tx, words, nil)
+}
+
+func removeEntries(ctx context.Context, tx *sqldb.Tx, username string, words []string) error {
+	for _, w := range words {
+		if _, err := tx.Exec(ctx, `DELETE FROM derived_user_entries WHERE word = $1 AND username = $2`, w, username); err != nil {
+			return fmt.Errorf("delete an entry: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeWords takes out words that have no entry, but for those that stay.
+func (s *Store) removeWords(ctx context.Context, tx *sqldb.Tx, words, stays []string) error {
 	for _, w := range words {
 		if !user.IsTerm(w) || slices.Contains(stays, w) {
 			continue
@@ -187,7 +207,7 @@ func (s *Store) IndexNames(ctx context.Context, limit int) (done bool, err error
 
 // unindexed are the next profiles, which nobody changes until the commit.
 func unindexed(ctx context.Context, tx *sqldb.Tx, after []byte, limit int, lock bool) ([]user.Profile, error) {
-	text := `SELECT p.id, p.username, p.display_name FROM user_profiles p WHERE p.id > $1 ORDER BY p.id LIMIT $2`
+	text := `SELECT p.id, p.username, p.display_name FROM user_profiles p WHERE p.id > $1 AND p.deleted_at = 0 ORDER BY p.id LIMIT $2`
 	if lock {
 		text += ` FOR SHARE`
 	}

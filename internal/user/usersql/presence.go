@@ -35,7 +35,7 @@ func (s *Store) Choose(ctx context.Context, c user.Sighting) error {
 			return err
 		}
 		n, err := tx.Exec(ctx, `INSERT INTO user_presence (user_id, choice, last_active_at)
-			SELECT id, $2, $3 FROM user_profiles WHERE id = $1
+			SELECT id, $2, $3 FROM user_profiles WHERE id = $1 AND deleted_at = 0
 			ON CONFLICT (user_id) DO UPDATE SET choice = excluded.choice, last_active_at = excluded.last_active_at`,
 			c.User, string(c.Choice), c.LastActiveAt.UnixMicro())
 		if err != nil {
@@ -66,7 +66,7 @@ func (s *Store) Saw(ctx context.Context, seen map[ids.User]time.Time) error {
 		}
 		for _, who := range sorted(seen) {
 			_, err := tx.Exec(ctx, `INSERT INTO user_presence (user_id, choice, last_active_at)
-				SELECT id, 'ONLINE', $2 FROM user_profiles WHERE id = $1
+				SELECT id, 'ONLINE', $2 FROM user_profiles WHERE id = $1 AND deleted_at = 0
 				ON CONFLICT (user_id) DO UPDATE SET last_active_at = excluded.last_active_at
 				WHERE user_presence.choice <> 'OFFLINE' AND user_presence.last_active_at < excluded.last_active_at`,
 				who, seen[who].UnixMicro())

@@ -65,7 +65,7 @@ func (s *Store) Relate(
 // pairOf reads what two users are to each other.
 func pairOf(ctx context.Context, tx *sqldb.Tx, actor, other ids.User) (user.Pair, error) {
 	var there int
-	err := tx.QueryRow(ctx, `SELECT count(*) FROM user_profiles WHERE id IN ($1, $2)`, actor, other).Scan(&there)
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM user_profiles WHERE id IN ($1, $2) AND deleted_at = 0`, actor, other).Scan(&there)
 	if err != nil {
 		return user.Pair{}, fmt.Errorf("select two profiles: %w", err)
 	}

@@ -59,7 +59,7 @@ func (s *Store) UpdateSettings(ctx context.Context, id ids.User, change func(*us
 			share = 1
 		}
 		n, err := tx.Exec(ctx, `INSERT INTO user_settings (user_id, share_read_receipts)
-			SELECT id, $2 FROM user_profiles WHERE id = $1
+			SELECT id, $2 FROM user_profiles WHERE id = $1 AND deleted_at = 0
 			ON CONFLICT (user_id) DO UPDATE SET share_read_receipts = excluded.share_read_receipts`, id, share)
 		if err != nil {
 			return fmt.Errorf("store settings: %w", err)

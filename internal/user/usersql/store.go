@@ -35,15 +35,18 @@ func New(db *sqldb.DB) *Store {
 func (s *Store) OnCommit(fn func()) { s.onCommit = fn }
 
 const columns = `p.id, p.username, p.display_name, p.bio, p.status_text, p.status_emoji,
-	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot, p.avatar`
+	p.status_expires_at, p.time_zone, p.locale, p.created_at, p.updated_at, p.bot, p.avatar, p.deleted_at`
 
 func scan(row sqldb.Row) (user.Profile, error) {
 	var p user.Profile
-	var created, updated, bot int64
+	var created, updated, bot, deleted int64
 	var expires sql.NullInt64
 	err := row.Scan(&p.ID, &p.Username, &p.DisplayName, &p.Bio, &p.Status.Text, &p.Status.Emoji,
-		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot, &p.Avatar)
+		&expires, &p.TimeZone, &p.Locale, &created, &updated, &bot, &p.Avatar, &deleted)
 	p.Bot = bot != 0
+	if deleted != 0 {
+		p.DeletedAt = time.UnixMicro(deleted).UTC()
+	}
 	p.CreatedAt, p.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
 	if expires.Valid {
 		p.Status.ExpiresAt = time.UnixMicro(expires.Int64).UTC()
@@ -150,7 +153,7 @@ func (s *Store) Named(ctx context.Context, usernames []string) (map[string]ids.U
 	found, err := inParts(ctx, s.db, usernames, func(r sqldb.Row) (n named, err error) {
 		err = r.Scan(&n.user, &n.name)
 		return n, err
-	}, `SELECT p.id, p.username FROM user_profiles p WHERE p.username IN `)
+	}, `SELECT p.id, p.username FROM user_profiles p WHERE p.deleted_at = 0 AND p.username IN `)
 	if err != nil {
 		return nil, fmt.Errorf("select users by name: %w", err)
 	}
@@ -163,7 +166,7 @@ func (s *Store) Named(ctx context.Context, usernames []string) (map[string]ids.U
 
 // ByUsername implements user.Store.
 func (s *Store) ByUsername(ctx context.Context, username string) (user.Profile, error) {
-	p, err := scan(s.db.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.username = $1`, username))
+	p, err := scan(s.db.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.username = $1 AND p.deleted_at = 0`, username))
 	if err != nil {
 		return user.Profile{}, fmt.Errorf("select a profile by name: %w", err)
 	}
@@ -181,6 +184,9 @@ func (s *Store) Update(ctx context.Context, id ids.User, change func(*user.Profi
 		p, err = scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM user_profiles p WHERE p.id = $1`, id))
 		if err != nil {
 			return fmt.Errorf("select the profile: %w", err)
+		}
+		if !p.DeletedAt.IsZero() {
+			return user.ErrNoUser
 		}
 		before := p
 		if err := change(&p); err != nil {

@@ -92,15 +92,18 @@ func BenchStore(b *testing.B, s user.Store) {
 			return found(len(some), 50, err)
 		}},
 	} {
-		b.Run(op.name, func(b *testing.B) {
-			i := 0
-			for b.Loop() {
-				if err := op.do(i); err != nil {
-					b.Fatal(err)
-				}
-				i++
-			}
-		})
+		b.Run(op.name, func(b *testing.B) { repeat(b, op.do) })
+	}
+}
+
+func repeat(b *testing.B, do func(i int) error) {
+	b.Helper()
+	i := 0
+	for b.Loop() {
+		if err := do(i); err != nil {
+			b.Fatal(err)
+		}
+		i++
 	}
 }
 

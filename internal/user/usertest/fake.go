@@ -72,7 +72,7 @@ func (f *Fake) Named(_ context.Context, usernames []string) (map[string]ids.User
 	defer f.mu.Unlock()
 	all := make(map[string]ids.User)
 	for _, p := range f.profiles {
-		if slices.Contains(usernames, p.Username) {
+		if slices.Contains(usernames, p.Username) && p.DeletedAt.IsZero() {
 			all[p.Username] = p.ID
 		}
 	}
@@ -84,7 +84,7 @@ func (f *Fake) ByUsername(_ context.Context, username string) (user.Profile, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.profiles {
-		if p.Username == username {
+		if p.Username == username && p.DeletedAt.IsZero() {
 			return p, nil
 		}
 	}
@@ -96,7 +96,7 @@ func (f *Fake) Update(_ context.Context, id ids.User, change func(*user.Profile)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p, ok := f.profiles[id]
-	if !ok {
+	if !ok || !p.DeletedAt.IsZero() {
 		return user.Profile{}, user.ErrNoUser
 	}
 	if err := change(&p); err != nil {
@@ -139,7 +139,7 @@ func (f *Fake) Sightings(_ context.Context, of []ids.User) ([]user.Sighting, err
 func (f *Fake) Choose(_ context.Context, s user.Sighting) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ok := f.profiles[s.User]; !ok {
+	if !f.there(s.User) {
 		return user.ErrNoUser
 	}
 	f.seen[s.User] = s
@@ -153,7 +153,7 @@ func (f *Fake) Saw(_ context.Context, seen map[ids.User]time.Time) error {
 	defer f.mu.Unlock()
 	for id, at := range seen {
 		old, known := f.seen[id]
-		if _, ok := f.profiles[id]; !ok || known && (old.Choice == user.Offline || !old.LastActiveAt.Before(at)) {
+		if !f.there(id) || known && (old.Choice == user.Offline || !old.LastActiveAt.Before(at)) {
 			continue
 		}
 		if !known {

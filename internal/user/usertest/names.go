@@ -14,7 +14,10 @@ import (
 // entries are all of the index, in order. f.mu is held.
 func (f *Fake) entries() []user.Entry {
 	var all []user.Entry
-	for _, p := range f.profiles {
+	for id, p := range f.profiles {
+		if !f.there(id) {
+			continue
+		}
 		folded := user.FoldNames(p.Username, p.DisplayName)
 		for _, w := range user.Words(folded) {
 			all = append(all, user.Entry{Word: w, Username: p.Username, Names: folded})

@@ -35,7 +35,7 @@ func (f *Fake) Relate(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, u := range []ids.User{actor, other} {
-		if _, ok := f.profiles[u]; !ok {
+		if !f.there(u) {
 			return before, after, user.ErrNoUser
 		}
 	}

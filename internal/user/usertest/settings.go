@@ -32,7 +32,7 @@ func (f *Fake) Settings(_ context.Context, of []ids.User) (map[ids.User]user.Set
 func (f *Fake) UpdateSettings(_ context.Context, id ids.User, change func(*user.Settings)) (user.Settings, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ok := f.profiles[id]; !ok {
+	if !f.there(id) {
 		return user.Settings{}, user.ErrNoUser
 	}
 	s, ok := f.settings[id]

@@ -52,6 +52,8 @@ func RunStore(t *testing.T, open func(t *testing.T) user.Store) {
 		"relationships changed at once are not lost":     relatesAtOnce,
 		"contacts are listed, the newest first":          listsContacts,
 		"blocks are listed":                              listsBlocks,
+		"of who is erased it is left that he was there":  erases,
+		"who was erased first is not made later":         erasesNobody,
 		"search finds names, the best first":             searches,
 		"search forgives slips":                          searchForgives,
 		"search follows a changed name":                  searchFollows,

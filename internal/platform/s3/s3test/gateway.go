@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -118,10 +119,10 @@ func (g *Gateway) launch() error {
 	}
 }
 
-var kept []*os.File
+var kept sync.Map // *os.File
 
 // keep has a file stay open until this process ends.
-func keep(f *os.File) { kept = append(kept, f) }
+func keep(f *os.File) { kept.Store(f, true) }
 
 // build returns the program, built from the module in versitygw/ unless the
 // same versions were built before.
