@@ -62,7 +62,8 @@ func benchSearch(b *testing.B, db *sqldb.DB, users int) {
 	all := crowd(b, db, users)
 	b.Logf("%d users in %v", users, time.Since(began).Round(time.Second))
 	if db.Engine() == sqldb.PostgreSQL {
-		for _, table := range []string{"user_profiles", "derived_user_entries", "derived_user_words"} { // as autovacuum does
+		// What autovacuum does before long.
+		for _, table := range []string{"user_profiles", "derived_user_entries", "derived_user_words"} {
 			if err := db.Write(b.Context(), func(tx *sqldb.Tx) error { _, err := tx.Exec(b.Context(), "ANALYZE "+table); return err }); err != nil {
 				b.Fatal(err)
 			}

@@ -181,7 +181,9 @@ func (s *Store) wordsWithSQLite(ctx context.Context, p alike.Pieces, most int) (
 }
 
 // wordsWithPostgres asks once. A spelling has no character that means something
-// to LIKE.
+// to LIKE. What is MATERIALIZED is planned without its LIMIT, which would have
+// PostgreSQL read the table through in the hope of an early end; and a size plus
+// nothing is not looked for in the index that begins with it.
 func (s *Store) wordsWithPostgres(ctx context.Context, p alike.Pieces, most int) ([]string, error) {
 	forwards, backwards := ends(p)
 	arrays := func(of []piece) (sizes []int64, from, to []string) {
@@ -198,11 +200,12 @@ func (s *Store) wordsWithPostgres(ctx context.Context, p alike.Pieces, most int)
 		SELECT b.word FROM unnest($4::bigint[], $5::text[], $6::text[]) p (size, a, z) CROSS JOIN LATERAL (
 			SELECT w.word FROM derived_user_words w WHERE w.size = p.size AND w.reversed >= p.a AND w.reversed < p.z ORDER BY w.reversed LIMIT $7) b
 		UNION ALL
-		(SELECT w.word FROM derived_user_words w WHERE w.spelling LIKE $8 LIMIT $7)`
+		(WITH found AS MATERIALIZED (SELECT w.word FROM derived_user_words w WHERE w.spelling LIKE $8) SELECT word FROM found LIMIT $7)`
 	args := []any{fs, ff, ft, bs, bf, bt, most, `%` + alike.Spell(p.Whole) + `%`}
 	if p.Middle != "" {
 		text += ` UNION ALL
-		(SELECT w.word FROM derived_user_words w WHERE w.spelling LIKE $9 AND w.size BETWEEN $10 AND $11 LIMIT $7)`
+		(WITH found AS MATERIALIZED (SELECT w.word FROM derived_user_words w WHERE w.spelling LIKE $9 AND w.size + 0 BETWEEN $10 AND $11)
+			SELECT word FROM found LIMIT $7)`
 		args = append(args, `%`+alike.Spell(p.Middle)+`%`, p.Shortest, p.Longest)
 	}
 	rows, err := s.db.Query(ctx, text, args...)
