@@ -32,11 +32,11 @@ func (s *Store) Erase(ctx context.Context, id ids.User, at time.Time) (p user.Pr
 		before := p
 		p = p.Gone(at)
 		events, err := parted(ctx, tx, id, at)
+		if err == nil {
+			err = blank(ctx, tx, p) // and waits for who indexes the profile as it was
+		}
 		if err == nil && before.Username != "" {
 			err = s.unname(ctx, tx, before)
-		}
-		if err == nil {
-			err = blank(ctx, tx, p)
 		}
 		if err != nil {
 			return err
