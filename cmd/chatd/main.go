@@ -16,9 +16,11 @@ import (
 	"github.com/alecthomas/kong"
 
 	"chatd/internal/platform/loadgen"
+	"chatd/internal/platform/zlog"
 )
 
 func main() {
+	zlog.Silence()
 	syscall.Umask(0o077) // what chatd writes is its user's alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

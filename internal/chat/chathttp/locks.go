@@ -33,11 +33,70 @@ func (l *locker) NewLock(id string) (handler.Lock, error) {
 		return nil, handler.ErrNotFound
 	}
 	inner, err := l.memory.NewLock(id)
-	if l.dir == "" {
-		return inner, err
+	if err != nil {
+		return nil, err
 	}
-	return &lock{inner: inner, path: filepath.Join(l.dir, id)}, err
+	if l.dir == "" {
+		return polite{inner}, nil
+	}
+	return &lock{inner: polite{inner}, path: filepath.Join(l.dir, id)}, nil
 }
+
+// gate is where a request that is asked to give way hears of it: once it
+// writes, since tusd reads then what it has set before. One that does not write
+// is soon over.
+type gate struct {
+	mu     sync.Mutex
+	writes bool
+	wanted func() // what gives way, when it was asked for before
+}
+
+type gateKey struct{}
+
+// gated returns the context of a request that has a gate.
+func gated(ctx context.Context) context.Context { return context.WithValue(ctx, gateKey{}, &gate{}) }
+
+// writing says that the request of ctx writes from now on.
+func writing(ctx context.Context) {
+	g, ok := ctx.Value(gateKey{}).(*gate)
+	if !ok {
+		return
+	}
+	g.mu.Lock()
+	giveWay := g.wanted
+	g.writes, g.wanted = true, nil
+	g.mu.Unlock()
+	if giveWay != nil {
+		giveWay()
+	}
+}
+
+func (g *gate) ask(giveWay func()) {
+	g.mu.Lock()
+	writes := g.writes
+	if !writes {
+		g.wanted = giveWay
+	}
+	g.mu.Unlock()
+	if writes {
+		giveWay()
+	}
+}
+
+// polite is a lock whose holder is asked to give way by his gate.
+type polite struct{ inner handler.Lock }
+
+// Lock implements handler.Lock.
+func (p polite) Lock(ctx context.Context, giveWay func()) error {
+	if g, ok := ctx.Value(gateKey{}).(*gate); ok {
+		straight := giveWay
+		giveWay = func() { g.ask(straight) }
+	}
+	return p.inner.Lock(ctx, giveWay)
+}
+
+// Unlock implements handler.Lock.
+func (p polite) Unlock() error { return p.inner.Unlock() }
 
 type lock struct {
 	inner handler.Lock

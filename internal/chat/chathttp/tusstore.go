@@ -127,6 +127,7 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 
 // WriteChunk implements handler.Upload.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	writing(ctx)
 	if u.file.Complete { // it is empty
 		return 0, nil
 	}

@@ -59,7 +59,7 @@ func (f *Face) newTus() (*handler.UnroutedHandler, error) {
 
 // tusRequest hands a request to tusd, with the upload's id for its path.
 func (f *Face) tusRequest(w http.ResponseWriter, r *http.Request, id string) {
-	r = r.Clone(r.Context())
+	r = r.Clone(gated(r.Context()))
 	r.URL = &url.URL{Path: "/" + id}
 	r.Header.Del("X-HTTP-Method-Override")
 	guarded := &tusWriter{ResponseWriter: w}
