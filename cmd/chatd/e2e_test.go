@@ -64,7 +64,9 @@ type program struct {
 // test ends.
 func startProgram(t testing.TB, args ...string) *program {
 	t.Helper()
-	return startProgramIn(t, filepath.Join(t.TempDir(), "data"), args...)
+	dir := filepath.Join(t.TempDir(), "data")
+	withTables(t, dir, args)
+	return startProgramIn(t, dir, args...)
 }
 
 // startProgramIn is startProgram with a data directory that may be there
