@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"chatd/internal/auth"
 	"chatd/internal/auth/authredis"
 	"chatd/internal/chat/chatblob"
 	"chatd/internal/platform/bus"
@@ -142,6 +143,7 @@ func (a *app) assemble(registry *prometheus.Registry) (err error) {
 	a.sockets = newSockets(a.cfg, a.engine, a.contexts, a.limits, a.log, registry)
 	a.contexts.auth.OnEnded(a.endSessions)
 	a.contexts.auth.OnRoleChanged(a.reconnect)
+	a.contexts.auth.OnMailed(mailed(registry))
 	a.health = httpx.NewHealth(a.log, httpx.HealthConfig{LoopbackOnly: a.cfg.Production() && a.cfg.Network.OpsListen == ""})
 	a.health.Add("store", a.stores.ping)
 	a.health.Add("auth", a.contexts.auth.Healthy)
@@ -325,4 +327,13 @@ func terminal(out any) bool {
 func schemaVersion(sdl string) string {
 	sum := sha256.Sum256([]byte(sdl))
 	return hex.EncodeToString(sum[:6])
+}
+
+// mailed counts how tries to send mail ended.
+func mailed(reg prometheus.Registerer) func(auth.MailEnd) {
+	tries := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "chatd_mail_tries_total", Help: "Tries to send a mail, by their end: sent, unwanted, later, refused, given_up.",
+	}, []string{"end"})
+	reg.MustRegister(tries)
+	return func(end auth.MailEnd) { tries.WithLabelValues(string(end)).Inc() }
 }

@@ -281,12 +281,16 @@ func TestMailOutlivesKillsOfBothServers(t *testing.T) {
 	p.register(t, "ada")
 	p.mustDo(t, "", requestResetDoc, vars("e", "ada@example.org"))
 	p.awaitLog(t, "a mail was not taken")
+	if n := p.metric(t, `chatd_mail_tries_total{end="later"}`); n < 1 {
+		t.Errorf("%v tries are counted", n)
+	}
 	p.kill()
 	s := mailtest.Start(t, mailtest.Config{Addr: addr})
 	p.start(t)
 	m := s.Await(t, 1)[0]
 	p.mustDo(t, "", resetPasswordDoc, vars("t", tokenOf(t, m, "http://"+p.addr), "p", nextPass))
 	p.logHasNone(t, "ada@")
+	await(t, 20*time.Second, "it is counted", func() bool { return p.metric(t, `chatd_mail_tries_total{end="sent"}`) == 1 })
 }
 
 func (p *program) awaitLog(t testing.TB, text string) {

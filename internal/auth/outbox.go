@@ -40,6 +40,22 @@ const (
 	mailPurpose  = "auth/mail"
 )
 
+// MailEnd is what became of a try to send a mail.
+type MailEnd string
+
+// The ends of tries.
+const (
+	MailSent     MailEnd = "sent"
+	MailUnwanted MailEnd = "unwanted" // nobody is to have it any more
+	MailLater    MailEnd = "later"    // it was not taken, and is tried again
+	MailRefused  MailEnd = "refused"  // for good
+	MailGivenUp  MailEnd = "given_up" // after a day
+)
+
+// OnMailed has f told how each try to send a mail ended. f may be called at once
+// by several goroutines. Before Start only.
+func (s *Service) OnMailed(f func(MailEnd)) { s.mailed = f }
+
 // newMail is a job that is due at once. Its address is read where it is sent.
 func (s *Service) newMail(kind MailKind, subject ids.User, address string) MailJob {
 	now := s.now()
@@ -159,17 +175,24 @@ func (s *Service) deliver(ctx context.Context, j MailJob) {
 	err := s.send(sending, j)
 	log := s.deps.Log.With().Stringer("mail_id", j.ID).Str("kind", string(j.Kind)).Int("tries", j.Tries).Logger()
 	then := func(ctx context.Context) error { return s.deps.Outbox.DropMail(ctx, j.ID) }
+	end := MailSent
 	switch {
-	case err == nil, errors.Is(err, ErrNoMail):
+	case err == nil:
+	case errors.Is(err, ErrNoMail):
+		end = MailUnwanted
 	case errors.Is(err, mail.ErrRefused):
+		end = MailRefused
 		log.Warn().Err(err).Msg("a mail was refused for good")
 	case s.now().Sub(j.CreatedAt) >= mailLife:
+		end = MailGivenUp
 		log.Error().Err(err).Msg("a mail was given up")
 	default:
+		end = MailLater
 		pause := min(mailLonger, mailPause<<min(max(j.Tries, 1)-1, 16))
 		then = func(ctx context.Context) error { return s.deps.Outbox.DelayMail(ctx, j.ID, s.now().Add(pause)) }
 		log.Warn().Err(err).Dur("again_in", pause).Msg("a mail was not taken")
 	}
+	s.mailed(end)
 	done, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	if err := then(done); err != nil {

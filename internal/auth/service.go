@@ -152,6 +152,7 @@ type Service struct {
 
 	erasedOnce map[ids.User]bool // belongs to EraseAll
 	mailNews   chan struct{}
+	mailed     func(MailEnd)
 
 	claimMu sync.Mutex // see claim
 	setupMu sync.Mutex
@@ -172,8 +173,8 @@ func New(deps Deps, cfg Config) *Service {
 		verified: newCache(cfg.CachedTokens),
 		failures: make(chan Act, failQueue),
 		erase:    make(chan struct{}, 1), export: make(chan struct{}, 1), erasedOnce: map[ids.User]bool{},
-		mailNews: make(chan struct{}, 1),
-		signers:  signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
+		mailNews: make(chan struct{}, 1), mailed: func(MailEnd) {},
+		signers: signing.NewKeys(deps.Keys, deps.Ring, cfg.KeyEvery, cfg.AccessTTL),
 	}
 	s.tokens = signing.NewTokens(s.signers, cfg.Issuer, cfg.Audience, cfg.Now)
 	s.revoked = newRevocations(cfg.Now())

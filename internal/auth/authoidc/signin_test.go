@@ -415,6 +415,39 @@ func TestAnAccountOfAProviderGetsItsFirstPasswordByAReset(t *testing.T) {
 	}
 }
 
+// Who has no password has just signed in instead, when he deletes his account;
+// a refresh is no sign-in.
+func TestWhoHasNoPasswordSignsInToDeleteHisAccount(t *testing.T) {
+	t.Parallel()
+	op, providers := real(t)
+	op.Add(ada)
+	r := setup(t, providers)
+	r.Register(t) // administers the server
+	in, err := r.exchange(t.Context(), r.code(t, "ada", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Clock.Add(11 * time.Minute)
+	if in, err = r.Refresh(t.Context(), in.RefreshToken); err != nil {
+		t.Fatal(err)
+	}
+	for _, password := range []string{"", authtest.Password} {
+		if err := r.DeleteAccount(t.Context(), r.Caller(t, in), password, ""); !errors.Is(err, auth.ErrSignInAgain) {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+	again, err := r.exchange(t.Context(), r.code(t, "ada", nil))
+	if err != nil || again.Account.ID != in.Account.ID {
+		t.Fatal(again.Account, err)
+	}
+	if err := r.DeleteAccount(t.Context(), r.Caller(t, again), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Authenticate(t.Context(), in.AccessToken); !errors.Is(err, auth.ErrBadToken) {
+		t.Error(err)
+	}
+}
+
 func TestLinkingProvesTheAddressThatTheProviderHasVerified(t *testing.T) {
 	t.Parallel()
 	op, providers := real(t)
